@@ -1,0 +1,44 @@
+# kioskd: build, demo, tests. `make` alone lists the targets.
+
+# hraban/opus would want libopusfile for a reader that nobody here uses.
+export GOFLAGS := -tags=nolibopusfile -buildvcs=false
+PROGRAMS := kioskd kioskctl kioskscreen clinicsim fakecam demo
+PACKAGES := gcc g++ libc6-dev pkg-config libvpx-dev libopus-dev libasound2-dev \
+	libturbojpeg0-dev libyuv-dev chromium libasound2-plugins pulseaudio \
+	ca-certificates curl iproute2 v4l-utils
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Root is needed for apt, for the fake camera's namespace and for the tests that
+# use it; everything else runs as the caller.
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
+AS_ROOT := $(if $(SUDO),-exec 'sudo -E',)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+
+setup: ## install what is missing, with apt
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then echo "installing:" $$missing; $(SUDO) apt-get -qq update && \
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -qq install -y --no-install-recommends $$missing >/dev/null; fi
+
+build: setup ## build the programs into bin/
+	@mkdir -p bin
+	go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
+
+demo: build ## a whole call on this machine; CHECK=1 drives both pages and judges it
+	$(SUDO) bin/demo $(if $(CHECK),-check)
+
+test: build ## all tests, with the race detector
+	KIOSKD_BIN=$(CURDIR)/bin go test -race $(AS_ROOT) -p 2 -timeout 14m ./...
+
+lint: setup ## golangci-lint, see .golangci.yml
+	go run $(GOLANGCI) run ./...
+
+fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),60s) $$p || exit 1; done; done
+
+clean: ## remove what was built
+	rm -rf bin demo
+
+.PHONY: help setup build demo test lint fuzz clean
