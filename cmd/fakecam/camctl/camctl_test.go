@@ -1,0 +1,115 @@
+package camctl
+
+// With a real fakecam this package is tested by cmd/fakecam, which needs its
+// mount namespace; here are the ways it can fail.
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// answering listens and answers every line with the same words.
+func answering(t *testing.T, answer string) (Client, chan string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ctl")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard, done := make(chan string, 8), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			line, _ := bufio.NewReader(c).ReadString('\n')
+			heard <- strings.TrimSpace(line)
+			_, _ = c.Write([]byte(answer))
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-done })
+	return Client(path), heard
+}
+
+func TestClient(t *testing.T) {
+	c, heard := answering(t, "ok\n")
+	for want, do := range map[string]func() error{
+		"unplug 1":     func() error { return c.Unplug(1) },
+		"plug 2":       func() error { return c.Plug(2) },
+		"stall 0 1500": func() error { return c.Stall(0, 1500*time.Millisecond) },
+	} {
+		if err := do(); err != nil {
+			t.Errorf("%s: %v", want, err)
+		}
+		if got := <-heard; got != want {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+	}
+}
+
+func TestFigures(t *testing.T) {
+	c, _ := answering(t, "ok openers 3 streaming 1\n")
+	if n, on, err := c.Openers(0); err != nil || n != 3 || !on {
+		t.Errorf("%d %v %v", n, on, err)
+	}
+	if _, err := c.Stats(0); err == nil {
+		t.Error("openers were taken for stats")
+	}
+	c, _ = answering(t, "ok frames 10 drops 2 late 1\n")
+	if s, err := c.Stats(0); err != nil || s != (Stats{10, 2, 1}) {
+		t.Errorf("%+v %v", s, err)
+	}
+	if _, _, err := c.Openers(0); err == nil {
+		t.Error("stats were taken for openers")
+	}
+}
+
+func TestErrors(t *testing.T) {
+	c, _ := answering(t, "error cannot find camera \"7\"\n")
+	if err := c.Unplug(7); err == nil || !strings.Contains(err.Error(), "cannot find camera") {
+		t.Errorf("an error answer: %v", err)
+	}
+	c, _ = answering(t, "") // closes without a word
+	if _, err := c.Do("stats 0"); err == nil || !strings.HasPrefix(err.Error(), "cannot read") {
+		t.Errorf("no answer: %v", err)
+	}
+	if err := Client(filepath.Join(t.TempDir(), "none")).Plug(0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no socket: %v", err)
+	}
+}
+
+func TestStartErrors(t *testing.T) {
+	if _, err := Start(context.Background(), "/no/such/fakecam"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no program: %v", err)
+	}
+	// Programs that are no fakecam: one that ends at once, one that says something else.
+	for _, bin := range []string{"/bin/false", "/bin/echo"} {
+		if _, err := Start(context.Background(), bin); err == nil || !strings.Contains(err.Error(), "cannot start fakecam: it said") {
+			t.Errorf("%s: %v", bin, err)
+		}
+	}
+	// One that says nothing, ended by its context and then killed for real.
+	quiet := filepath.Join(t.TempDir(), "quiet")
+	if err := os.WriteFile(quiet, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := Start(ctx, quiet); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a program that says nothing: %v", err)
+	}
+}

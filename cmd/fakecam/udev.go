@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	udevGroup = 2 // UDEV_MONITOR_UDEV: messages of udevd, not of the kernel
+	udevMagic = 0xfeedcafe
+	udevHead  = 40
+)
+
+// udevMessage is what udevd multicasts when camera minor comes or goes: struct
+// udev_monitor_netlink_header of libudev-monitor.c, then NAME=value strings.
+func udevMessage(minor int, in bool, seq int64) []byte {
+	action := "remove"
+	if in {
+		action = "add"
+	}
+	props := strings.Join([]string{
+		"ACTION=" + action,
+		fmt.Sprintf("DEVPATH=/devices/pci0000:00/0000:00:14.0/usb1/1-%d/1-%d:1.0/video4linux/video%d", minor+1, minor+1, minor),
+		"SUBSYSTEM=video4linux", "MAJOR=81", fmt.Sprintf("MINOR=%d", minor), fmt.Sprintf("DEVNAME=/dev/video%d", minor),
+		fmt.Sprintf("SEQNUM=%d", seq), "USEC_INITIALIZED=1", "ID_V4L_CAPABILITIES=:capture:", "",
+	}, "\x00")
+	h := make([]byte, udevHead)
+	copy(h, "libudev")
+	binary.BigEndian.PutUint32(h[8:], udevMagic)
+	binary.NativeEndian.PutUint32(h[12:], udevHead)
+	binary.NativeEndian.PutUint32(h[16:], udevHead)
+	binary.NativeEndian.PutUint32(h[20:], uint32(len(props)))
+	binary.BigEndian.PutUint32(h[24:], murmur2([]byte("video4linux")))
+	return append(h, props...)
+}
+
+// sendUdev multicasts it to libudev clients. Those listen only where
+// /run/udev/control is there.
+func sendUdev(minor int, in bool) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
+	if err != nil {
+		return fmt.Errorf("cannot open a uevent socket: %w", err)
+	}
+	defer unix.Close(fd)
+	msg := udevMessage(minor, in, time.Now().UnixMilli())
+	err = unix.Sendto(fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: udevGroup})
+	if err != nil && err != unix.ECONNREFUSED { // refused: nobody listens
+		return fmt.Errorf("cannot send udev's message (run as root): %w", err)
+	}
+	return nil
+}
+
+// murmur2 is MurmurHash2 with seed 0, by which libudev filters subsystems.
+func murmur2(b []byte) uint32 {
+	const m = 0x5bd1e995
+	h := uint32(len(b))
+	for ; len(b) >= 4; b = b[4:] {
+		k := binary.LittleEndian.Uint32(b) * m
+		h = h*m ^ (k^k>>24)*m
+	}
+	switch len(b) {
+	case 3:
+		h ^= uint32(b[2]) << 16
+		fallthrough
+	case 2:
+		h ^= uint32(b[1]) << 8
+		fallthrough
+	case 1:
+		h = (h ^ uint32(b[0])) * m
+	}
+	h = (h ^ h>>13) * m
+	return h ^ h>>15
+}
