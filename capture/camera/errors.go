@@ -1,0 +1,63 @@
+package camera
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Why a camera cannot be used. Every error of this package about a device wraps
+// one of them where it fits; callers branch on these and on nothing else.
+var (
+	// ErrGone: unplugged, or there is none.
+	ErrGone = errors.New("the camera is gone; plug it in")
+	// ErrStalled: it is there and open, but gives no usable picture.
+	ErrStalled = errors.New("the camera gives no picture; unplug it and plug it in again")
+	// ErrBusy: another program streams from it.
+	ErrBusy = errors.New("another program uses the camera; end that program")
+	// ErrPermission: the user may not open it.
+	ErrPermission = errors.New("no permission to open the camera; put the user in its group")
+)
+
+// classify wraps err, which came up while doing what to the camera at path, and
+// adds which of the errors above it is.
+func classify(what, path string, err error) error {
+	kind := kindOf(err)
+	if kind == nil {
+		return fmt.Errorf("cannot %s camera %s: %w", what, path, err)
+	}
+	return fmt.Errorf("cannot %s camera %s: %w: %w", what, path, err, kind)
+}
+
+// kindOf maps the errno of a V4L2 call (kernel documentation, "Generic Error
+// Codes" and the pages of each ioctl) to an error of this package, else nil.
+func kindOf(err error) error {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		errno = hiddenErrno(err)
+	}
+	switch errno {
+	case unix.ENODEV, unix.ENXIO, unix.ENOENT, // unplugged; its node is stale or removed
+		unix.ECONNABORTED, unix.ENOTCONN, // its server in user space died
+		unix.ESHUTDOWN: // its USB link is down
+		return ErrGone
+	case unix.EBUSY:
+		return ErrBusy
+	case unix.EACCES, unix.EPERM:
+		return ErrPermission
+	}
+	return nil
+}
+
+// hiddenErrno finds the errno in an error of webcam.StartStreaming, which keeps
+// only its words: "Failed to map request buffers: device or resource busy".
+func hiddenErrno(err error) unix.Errno {
+	for _, e := range []unix.Errno{unix.EBUSY, unix.ENODEV, unix.ENXIO, unix.ECONNABORTED, unix.ENOTCONN, unix.ESHUTDOWN, unix.EACCES, unix.EPERM} {
+		if strings.HasSuffix(err.Error(), ": "+e.Error()) {
+			return e
+		}
+	}
+	return 0
+}
