@@ -1,0 +1,275 @@
+package direct
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+
+	"kioskd/daemon/room"
+	"kioskd/daemon/room/direct/signal"
+	"kioskd/daemon/room/peer"
+)
+
+// remote is one other participant and the connection to it. Its fields belong
+// to run's goroutine; the closures that pion calls carry the connection they
+// belong to and are ignored once it has been replaced.
+type remote struct {
+	who       room.Participant
+	pc        *webrtc.PeerConnection
+	pending   []webrtc.ICECandidateInit // trickled before the answer
+	answered  bool
+	connected bool
+	due       *time.Timer     // no path by then: make the connection anew
+	readers   *sync.WaitGroup // RTCP readers of pc
+}
+
+// pendingBound is more candidates than a machine has.
+const pendingBound = 64
+
+// greetAll meets those who are in the room. After a redial it also parts from
+// those who are not there any more.
+func (r *directRoom) greetAll(peers []signal.Peer) {
+	here := map[string]bool{}
+	for _, p := range peers {
+		here[p.Peer] = true
+		if have := r.remotes[p.Peer]; have != nil && have.connected {
+			continue // media flows: the signalling's absence was nobody's business
+		}
+		r.meet(room.Participant{ID: p.Peer, Name: p.Name, Role: string(p.Role)})
+	}
+	for id := range r.remotes {
+		if !here[id] {
+			r.part(id, room.ReasonLost)
+		}
+	}
+}
+
+func (r *directRoom) message(m signal.Message) {
+	switch m.Type {
+	case signal.PeerJoined:
+		r.meet(room.Participant{ID: m.From, Name: m.Name, Role: string(m.Role)})
+	case signal.PeerLeft:
+		r.part(m.From, room.Reason(m.Reason))
+	case signal.Answer:
+		r.answer(m)
+	case signal.Trickle:
+		r.candidate(m)
+	case signal.Ping:
+		r.send(signal.Message{Type: signal.Pong})
+	case signal.Error:
+		switch m.Code {
+		case signal.CodeSuperseded, signal.CodeUnauthorized, signal.CodeRoomFull:
+			r.refused(errors.Join(room.ErrRefused, errors.New(m.Code)))
+		default:
+			r.log.Warn("the room reports an error", "code", m.Code)
+		}
+	default:
+		r.log.Warn("the room sent a message that is not for us", "type", string(m.Type))
+	}
+}
+
+// meet starts a connection to somebody, instead of any there was.
+func (r *directRoom) meet(who room.Participant) {
+	if who.Role == string(signal.Kiosk) || who.ID == r.params.Peer {
+		return
+	}
+	if old := r.remotes[who.ID]; old != nil {
+		r.close(old)
+	} else if len(r.remotes) >= maxPeers {
+		r.log.Warn("cannot take another participant: the room is full for us", "most", maxPeers)
+		return
+	}
+	rem := &remote{who: who}
+	r.remotes[who.ID] = rem
+	r.params.Events(room.PeerJoined{Participant: who})
+	r.connect(rem)
+}
+
+func (r *directRoom) part(id string, why room.Reason) {
+	rem := r.remotes[id]
+	if rem == nil {
+		return
+	}
+	delete(r.remotes, id)
+	r.close(rem)
+	r.params.Events(room.PeerLeft{ID: id, Reason: why})
+}
+
+// connect makes a fresh connection to rem and offers it.
+func (r *directRoom) connect(rem *remote) {
+	pc, err := peer.New(r.params.Path)
+	if err != nil {
+		r.log.Error("cannot connect to a participant", "error", err)
+		return
+	}
+	rem.pc, rem.pending, rem.answered, rem.connected = pc, nil, false, false
+	rem.readers = &sync.WaitGroup{}
+	r.watch(rem, pc)
+	for _, t := range r.params.Tracks {
+		sender, err := pc.AddTrack(t)
+		if err != nil {
+			r.log.Error("cannot send a track", "kind", t.Kind().String(), "error", err)
+			continue
+		}
+		rem.readers.Go(func() { r.readRTCP(sender) })
+	}
+	rem.due = time.AfterFunc(connectWithin, func() { r.post(func() { r.overdue(rem, pc) }) })
+	r.offer(rem, false)
+}
+
+// watch routes pc's callbacks to run, as long as pc is rem's connection.
+func (r *directRoom) watch(rem *remote, pc *webrtc.PeerConnection) {
+	mine := func(do func()) {
+		r.post(func() {
+			if rem.pc == pc && r.remotes[rem.who.ID] == rem {
+				do()
+			}
+		})
+	}
+	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
+		m := signal.Message{Type: signal.Trickle, To: rem.who.ID}
+		if c != nil {
+			j := c.ToJSON()
+			m.Candidate = &signal.Candidate{
+				Candidate: j.Candidate, SDPMid: j.SDPMid, SDPMLineIndex: j.SDPMLineIndex, UsernameFragment: j.UsernameFragment,
+			}
+		}
+		mine(func() { r.send(m) })
+	})
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) { mine(func() { r.pathChanged(rem, s) }) })
+	pc.OnTrack(func(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		ask := func() {
+			// A closed connection needs no keyframe.
+			_ = pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.SSRC())}})
+		}
+		mine(func() { r.params.Events(room.TrackAdded{ID: rem.who.ID, Track: t, Keyframe: ask}) })
+	})
+}
+
+func (r *directRoom) pathChanged(rem *remote, s webrtc.PeerConnectionState) {
+	switch s {
+	case webrtc.PeerConnectionStateConnected:
+		rem.connected = true
+		rem.due.Stop()
+		r.params.Events(room.PathBack{ID: rem.who.ID})
+		r.params.Events(room.KeyframeWanted{})
+	case webrtc.PeerConnectionStateDisconnected:
+		rem.connected = false
+		r.params.Events(room.PathLost{ID: rem.who.ID})
+		if rem.pc.SignalingState() == webrtc.SignalingStateStable {
+			r.offer(rem, true)
+		}
+	case webrtc.PeerConnectionStateFailed:
+		r.params.Events(room.PathLost{ID: rem.who.ID})
+		r.replace(rem)
+	default: // new, connecting, closed: nothing to say
+	}
+}
+
+func (r *directRoom) overdue(rem *remote, pc *webrtc.PeerConnection) {
+	if rem.pc == pc && r.remotes[rem.who.ID] == rem && !rem.connected {
+		r.log.Warn("a participant did not connect in time, trying anew")
+		r.replace(rem)
+	}
+}
+
+func (r *directRoom) replace(rem *remote) {
+	r.close(rem)
+	r.connect(rem)
+}
+
+// offer sends an offer; restart keeps the connection and asks for new ICE
+// credentials (RFC 8445, section 9).
+func (r *directRoom) offer(rem *remote, restart bool) {
+	o, err := rem.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
+	if err == nil {
+		err = rem.pc.SetLocalDescription(o)
+	}
+	if err != nil {
+		r.log.Error("cannot make an offer", "restart", restart, "error", err)
+		return
+	}
+	rem.answered = false
+	r.send(signal.Message{Type: signal.Offer, To: rem.who.ID, SDP: o.SDP, Restart: restart})
+}
+
+func (r *directRoom) answer(m signal.Message) {
+	rem := r.remotes[m.From]
+	if rem == nil || rem.pc == nil || rem.pc.SignalingState() != webrtc.SignalingStateHaveLocalOffer {
+		return // an answer to an offer that has been replaced
+	}
+	if err := rem.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: m.SDP}); err != nil {
+		// Its text may quote SDP with addresses in it.
+		r.log.Warn("cannot use a participant's answer")
+		return
+	}
+	rem.answered = true
+	for _, c := range rem.pending {
+		r.addCandidate(rem, c)
+	}
+	rem.pending = nil
+}
+
+func (r *directRoom) candidate(m signal.Message) {
+	rem := r.remotes[m.From]
+	if rem == nil || rem.pc == nil || m.Candidate == nil {
+		return
+	}
+	c := webrtc.ICECandidateInit{
+		Candidate: m.Candidate.Candidate, SDPMid: m.Candidate.SDPMid,
+		SDPMLineIndex: m.Candidate.SDPMLineIndex, UsernameFragment: m.Candidate.UsernameFragment,
+	}
+	switch {
+	case rem.answered:
+		r.addCandidate(rem, c)
+	case len(rem.pending) < pendingBound:
+		rem.pending = append(rem.pending, c)
+	}
+}
+
+func (r *directRoom) addCandidate(rem *remote, c webrtc.ICECandidateInit) {
+	if err := rem.pc.AddICECandidate(c); err != nil {
+		r.log.Debug("cannot use a candidate") // one of several: an mDNS name, an old generation
+	}
+}
+
+func (r *directRoom) readRTCP(sender *webrtc.RTPSender) {
+	for {
+		packets, _, err := sender.ReadRTCP()
+		if err != nil {
+			return
+		}
+		for _, p := range packets {
+			switch p.(type) {
+			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+				r.post(func() { r.params.Events(room.KeyframeWanted{}) })
+			}
+		}
+	}
+}
+
+// close ends rem's connection without waiting here: its callbacks may be
+// waiting for run. The room's wg counts the closing.
+func (r *directRoom) close(rem *remote) {
+	if rem.pc == nil {
+		return
+	}
+	pc, readers := rem.pc, rem.readers
+	rem.pc, rem.connected = nil, false
+	rem.due.Stop()
+	r.wg.Go(func() {
+		if err := pc.GracefulClose(); err != nil {
+			r.log.Debug("a connection did not close cleanly", "error", err)
+		}
+		readers.Wait()
+	})
+}
+
+func (r *directRoom) closeRemotes() {
+	for _, rem := range r.remotes {
+		r.close(rem)
+	}
+}

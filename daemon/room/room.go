@@ -1,0 +1,122 @@
+// Package room is the border between a call and whoever carries it. A Provider
+// joins a room with the kiosk's tracks; what happens there comes back as
+// Events. The call knows no provider by name.
+//
+// Imported by daemon/call and by the providers below this folder.
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/pion/webrtc/v4"
+
+	"kioskd/daemon/room/peer"
+)
+
+// Errors a caller branches on. A provider wraps them.
+var (
+	// ErrRefused: the room does not let us in (token, size, version). Final until a new room is fetched.
+	ErrRefused = errors.New("cannot join the room: it refused")
+	// ErrUnreachable: no answer from the room's server. Worth another try.
+	ErrUnreachable = errors.New("cannot reach the room's server")
+)
+
+// Reason says why a participant left.
+type Reason string
+
+// The reasons: said goodbye, said "back soon", or just went silent.
+const (
+	ReasonBye  Reason = "bye"
+	ReasonAway Reason = "away"
+	ReasonLost Reason = "lost"
+)
+
+// Participant is somebody else in the room. Name is patient data's neighbour:
+// never log it.
+type Participant struct {
+	ID, Name, Role string
+}
+
+// LogValue keeps the name out of logs.
+func (p Participant) LogValue() slog.Value { return slog.StringValue("participant " + p.Role) }
+
+// Params is what a provider needs to join.
+type Params struct {
+	URL, Token string
+	// Peer is the kiosk's identity in the room: the same after a restart, so
+	// that the new self supersedes the old one.
+	Peer   string
+	Tracks []webrtc.TrackLocal
+	// Path says how connections find their way.
+	Path peer.Options
+	// Events receives what happens, from one goroutine at a time. It must not block.
+	Events func(Event)
+	Log    *slog.Logger
+}
+
+// Provider joins rooms of one kind. Join returns when the room's server has let
+// us in, or with an error; ctx bounds the joining only.
+type Provider interface {
+	Join(ctx context.Context, p Params) (Room, error)
+}
+
+// Room is a joined room. Leave tells the others why, for at most the life of
+// ctx, closes every connection and returns when its goroutines are gone.
+type Room interface {
+	Leave(ctx context.Context, why Reason) error
+}
+
+// Event is one of the types below.
+type Event interface{ isRoomEvent() }
+
+type (
+	// PeerJoined: somebody is here; media may follow.
+	PeerJoined struct{ Participant Participant }
+	// PeerLeft: somebody is gone.
+	PeerLeft struct {
+		ID     string
+		Reason Reason
+	}
+	// TrackAdded brings a remote track. Keyframe asks its sender for a keyframe (PLI, RFC 4585 section 6.3.1).
+	TrackAdded struct {
+		ID       string
+		Track    *webrtc.TrackRemote
+		Keyframe func()
+	}
+	// PathLost: no sign of life from this participant.
+	PathLost struct{ ID string }
+	// PathBack: the participant's path works (first time, or again).
+	PathBack struct{ ID string }
+	// KeyframeWanted: a receiver of our video asked for one.
+	KeyframeWanted struct{}
+	// SignallingLost and SignallingBack: the room's server went or came back. Media may well flow on.
+	SignallingLost struct{}
+	// SignallingBack follows a SignallingLost.
+	SignallingBack struct{}
+	// Closed: the room is over for us and will not come back by itself.
+	Closed struct{ Err error }
+)
+
+func (PeerJoined) isRoomEvent()     {}
+func (PeerLeft) isRoomEvent()       {}
+func (TrackAdded) isRoomEvent()     {}
+func (PathLost) isRoomEvent()       {}
+func (PathBack) isRoomEvent()       {}
+func (KeyframeWanted) isRoomEvent() {}
+func (SignallingLost) isRoomEvent() {}
+func (SignallingBack) isRoomEvent() {}
+func (Closed) isRoomEvent()         {}
+
+// Providers maps a provider's name in the room document to its Provider.
+type Providers map[string]Provider
+
+// Get returns the provider called name.
+func (p Providers) Get(name string) (Provider, error) {
+	if v, ok := p[name]; ok {
+		return v, nil
+	}
+	return nil, fmt.Errorf("%w: this kiosk has no provider %q, ask for an update of kioskd", ErrRefused, name)
+}
