@@ -1,0 +1,26 @@
+// Reads the block code of every decoded frame, off the page's main thread.
+// In: a stream of VideoFrames. Out: one {at, width, height, code} a frame, then {done}.
+
+import { FrameReader, WallClock } from './blocks.js';
+
+const clock = new WallClock();
+
+self.onmessage = async ({ data: readable }) => {
+  const reader = readable.getReader();
+  const blocks = new FrameReader();
+  for (;;) {
+    const { value: frame, done } = await reader.read();
+    if (done) break;
+    const at = clock.now();
+    let code = null;
+    try {
+      code = await blocks.read(frame);
+    } catch {
+      // A frame that cannot be copied counts as one without a code.
+    }
+    const { displayWidth: width, displayHeight: height } = frame;
+    frame.close();
+    self.postMessage({ at, width, height, code });
+  }
+  self.postMessage({ done: true });
+};

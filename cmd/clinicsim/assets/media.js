@@ -1,0 +1,109 @@
+// What the clinician sends: the test picture with a tone, or the real camera
+// and microphone.
+
+import { WallClock } from './blocks.js';
+import { paintPicture } from './picture.js';
+
+const WIDTH = 640;
+const HEIGHT = 360;
+const FPS = 25;
+const TONE_HZ = 660;
+const TONE_GAIN = 0.15;
+
+/** Local media: a stream with one audio and one video track that stays the call's own. */
+export class LocalMedia {
+  #audio;
+  #name;
+  #synthetic;
+  #camera = null;
+  muted = false;
+  hidden = false;
+
+  /** audio is the page's AudioContext, name is painted into the picture. */
+  constructor(audio, name) {
+    this.#audio = audio;
+    this.#name = name;
+    this.#synthetic = [this.#makePicture(), this.#makeTone()];
+  }
+
+  /** The tracks to send now. */
+  get tracks() {
+    return this.#camera ? this.#camera.getTracks() : this.#synthetic;
+  }
+
+  get usesCamera() {
+    return this.#camera !== null;
+  }
+
+  /** Changes to the real camera and microphone; rejects where the person or the machine says no. */
+  async useCamera() {
+    const constraints = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+    const camera = await navigator.mediaDevices.getUserMedia({ video: constraints, audio: true });
+    this.useTestPicture(); // ends a camera that was in use already
+    this.#camera = camera;
+    this.#apply();
+  }
+
+  /** Changes back; the camera's light goes out. */
+  useTestPicture() {
+    this.#camera?.getTracks().forEach((track) => track.stop());
+    this.#camera = null;
+    this.#apply();
+  }
+
+  setMuted(muted) {
+    this.muted = muted;
+    this.#apply();
+  }
+
+  setHidden(hidden) {
+    this.hidden = hidden;
+    this.#apply();
+  }
+
+  #apply() {
+    for (const track of this.tracks) {
+      track.enabled = track.kind === 'audio' ? !this.muted : !this.hidden;
+    }
+  }
+
+  #makeTone() {
+    const tone = new OscillatorNode(this.#audio, { frequency: TONE_HZ });
+    const soft = new GainNode(this.#audio, { gain: TONE_GAIN });
+    const out = new MediaStreamAudioDestinationNode(this.#audio, { channelCount: 1 });
+    tone.connect(soft).connect(out);
+    tone.start();
+    return out.stream.getAudioTracks()[0];
+  }
+
+  #makePicture() {
+    if (!('MediaStreamTrackGenerator' in window)) return this.#makeCanvasPicture();
+    const track = new MediaStreamTrackGenerator({ kind: 'video' });
+    const worker = new Worker('/assets/picture-worker.js', { type: 'module' });
+    const { writable } = track;
+    worker.postMessage({ writable, width: WIDTH, height: HEIGHT, fps: FPS, name: this.#name }, [writable]);
+    return track;
+  }
+
+  /** For browsers without a track generator: the same, but it needs the page in the foreground. */
+  #makeCanvasPicture() {
+    const canvas = document.createElement('canvas');
+    canvas.width = WIDTH;
+    canvas.height = HEIGHT;
+    const ctx = canvas.getContext('2d', { alpha: false });
+    const clock = new WallClock();
+    let counter = 0;
+    const paint = () => paintPicture(ctx, WIDTH, HEIGHT, counter++, clock.now(), this.#name);
+    paint();
+    every(1000 / FPS, paint);
+    return canvas.captureStream(FPS).getVideoTracks()[0];
+  }
+}
+
+/** Calls fn each interval ms, in the background too. Gives a function that stops it. */
+export function every(interval, fn) {
+  const worker = new Worker('/assets/ticker-worker.js');
+  worker.onmessage = fn;
+  worker.postMessage(interval);
+  return () => worker.terminate();
+}
