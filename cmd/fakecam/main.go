@@ -35,7 +35,7 @@
 //   - Not there: read(2), dmabuf, events, multi-planar formats, checks of the
 //     caller's uid, a privacy shutter.
 //
-// It needs root. A frame costs 0.2 to 1.5 ms.
+// It needs root. Drawing a frame of 720p takes 0.05 to 1.3 ms.
 package main
 
 import (

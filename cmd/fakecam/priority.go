@@ -15,6 +15,12 @@ const niceness = -10
 // raise gives every thread of the process this niceness; threads that come later
 // inherit it. Where that is not allowed fakecam works, but may be late.
 func raise(log *slog.Logger) {
+	for range 2 { // again for threads that came while the first round went on
+		raiseOnce(log)
+	}
+}
+
+func raiseOnce(log *slog.Logger) {
 	tids := []int{unix.Gettid()}
 	if tasks, err := os.ReadDir("/proc/self/task"); err == nil {
 		for _, t := range tasks {
