@@ -1,0 +1,86 @@
+// Command kioskctl is the technician's command line for kioskd. It is a client
+// of the control socket like any other and holds nothing of its own: one file a
+// verb, output.go for the words.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"kioskd/daemon/client"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // refused, or something went wrong
+	exitUsage       = 2
+	exitUnreachable = 3 // nobody answers on the socket
+)
+
+const description = `Drives the clinic kiosk's call daemon over its socket.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 kioskd not reachable.`
+
+// cli is the command line.
+type cli struct {
+	Socket string `help:"Path of kioskd's socket. Default: $$KIOSKD_SOCKET, then ${socket}." placeholder:"PATH"`
+
+	Open   openCmd   `cmd:"" help:"Open a video appointment."`
+	Status statusCmd `cmd:"" help:"Say how the kiosk and its session are."`
+	Watch  watchCmd  `cmd:"" help:"Print a line for each change and output, until Ctrl-C."`
+	Mute   muteCmd   `cmd:"" help:"Mute the microphone, or unmute it; toggles without on or off."`
+	Video  videoCmd  `cmd:"" help:"Switch the camera's video on or off; toggles without on or off."`
+	End    endCmd    `cmd:"" help:"End the call."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run does one command and gives the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	left, leftWith := false, exitOK // --help ends the parsing
+	parser, err := kong.New(&c, kong.Name("kioskctl"), kong.Description(description),
+		kong.Vars{"socket": client.DefaultSocket}, kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { left, leftWith = true, code }), kong.UsageOnError())
+	if err != nil {
+		complain(stderr, err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if left {
+		return leftWith
+	}
+	if err != nil {
+		complain(stderr, err)
+		return exitUsage
+	}
+	kiosk := client.New(client.SocketPath(c.Socket, os.Getenv))
+	defer kiosk.Close()
+	err = parsed.Run(&env{ctx: ctx, kiosk: kiosk, out: stdout, err: stderr})
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // Ctrl-C is a good end
+		return exitOK
+	}
+	complain(stderr, err)
+	if errors.Is(err, client.ErrUnreachable) {
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+func complain(w io.Writer, err error) { _, _ = fmt.Fprintln(w, "kioskctl:", err) }

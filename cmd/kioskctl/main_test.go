@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+
+	"kioskd/daemon/api/apitest"
+	"kioskd/daemon/api/apitype"
+)
+
+// TestMain lets the scripts call kioskctl as a program of its own, and looks
+// for leaks as goleak.VerifyTestMain does, which does not go together with it.
+func TestMain(m *testing.M) {
+	testscript.Main(leakChecked{m}, map[string]func(){"kioskctl": main})
+}
+
+type leakChecked struct{ m *testing.M }
+
+func (l leakChecked) Run() int {
+	code := l.m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// kiosk is the script's daemon; it can be stopped and started again.
+type kiosk struct {
+	socket string
+	now    *apitest.Kiosk
+}
+
+func (k *kiosk) stop() error {
+	if k.now == nil {
+		return nil
+	}
+	err := k.now.Close()
+	k.now = nil
+	return err
+}
+
+func (k *kiosk) start() (err error) {
+	k.now, err = apitest.StartAt(k.socket)
+	return err
+}
+
+type kioskKey struct{}
+
+// TestRootScripts runs testdata/script/*.txtar, each against a kiosk of its own.
+// Beside testscript's commands there are: arrive (the clinician comes), watched
+// N (N event streams are open), await FILE TEXT (it has been written), disk full|ok, condition CODE, daemon stop|start.
+func TestRootScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			k := &kiosk{socket: filepath.Join(env.WorkDir, "s")}
+			env.Values[kioskKey{}] = k
+			env.Setenv("KIOSKD_SOCKET", k.socket)
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector's second at each exit
+			env.Defer(func() {
+				if err := k.stop(); err != nil {
+					env.T().Fatal(err)
+				}
+			})
+			return k.start()
+		},
+		Cmds: commands(t),
+	})
+}
+
+// commands are the scripts' own.
+func commands(t *testing.T) map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"arrive": func(ts *testscript.TestScript, _ bool, _ []string) {
+			k := of(ts)
+			ts.Check(k.Await(deadline(t), "waiting", "participant"))
+			k.Arrive()
+			ts.Check(k.Await(deadline(t), "active", ""))
+		},
+		"watched": func(ts *testscript.TestScript, _ bool, args []string) {
+			k, ctx := of(ts), deadline(t)
+			for fmt.Sprint(k.API.Watchers()) != args[0] {
+				select {
+				case <-ctx.Done():
+					ts.Fatalf("%d streams are open, want %s", k.API.Watchers(), args[0])
+				case <-time.After(2 * time.Millisecond):
+				}
+			}
+		},
+		"await": func(ts *testscript.TestScript, _ bool, args []string) {
+			for ctx := deadline(t); !strings.Contains(ts.ReadFile(args[0]), args[1]); {
+				select {
+				case <-ctx.Done():
+					ts.Fatalf("%s never had %q, it is: %s", args[0], args[1], ts.ReadFile(args[0]))
+				case <-time.After(2 * time.Millisecond):
+				}
+			}
+		},
+		"disk": func(ts *testscript.TestScript, _ bool, args []string) {
+			var err error
+			if args[0] == "full" {
+				err = errors.New("no space left on device")
+			}
+			of(ts).Store.Fail(err)
+		},
+		"condition": func(ts *testscript.TestScript, _ bool, args []string) {
+			of(ts).Health.Set(args[0], apitype.SeverityWarning, "Something is wrong.", "Do something.")
+		},
+		"daemon": func(ts *testscript.TestScript, _ bool, args []string) {
+			k := ts.Value(kioskKey{}).(*kiosk)
+			if args[0] == "stop" {
+				ts.Check(k.stop())
+			} else {
+				ts.Check(k.start())
+			}
+		},
+	}
+}
+
+func of(ts *testscript.TestScript) *apitest.Kiosk { return ts.Value(kioskKey{}).(*kiosk).now }
+
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// TestNoMediaAndNoStoreInside: the command line is a client and nothing else.
+func TestNoMediaAndNoStoreInside(t *testing.T) {
+	out, err := exec.CommandContext(deadline(t), "go", "list", "-deps", ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("cannot list the dependencies: %v\n%s", err, out)
+	}
+	var modules []string
+	for dep := range strings.FieldsSeq(string(out)) {
+		for _, bad := range []string{"pion/", "bbolt", "webcam", "kioskd/capture", "kioskd/store", "kioskd/daemon/session", "kioskd/daemon/call"} {
+			if strings.Contains(dep, bad) {
+				t.Errorf("kioskctl contains %s", dep)
+			}
+		}
+		if strings.HasPrefix(dep, "github.com/") || strings.HasPrefix(dep, "golang.org/") {
+			modules = append(modules, dep)
+		}
+	}
+	if len(modules) > 8 || !strings.Contains(string(out), "kioskd/daemon/client") {
+		t.Errorf("packages of others: %q", modules)
+	}
+}
+
+// A pipe that is closed at the far end is an error that is told, not a success.
+func TestPrintingThatFails(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Close()
+	defer w.Close()
+	var stderr bytes.Buffer
+	e := &env{out: w, err: &stderr}
+	if err := e.say("words"); err == nil || !strings.HasPrefix(err.Error(), "cannot print") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStateWords(t *testing.T) {
+	for _, c := range []struct {
+		session *apitype.Session
+		want    string
+	}{
+		{nil, "no session"},
+		{&apitype.Session{State: "waiting", Step: "loading"}, "state = waiting, step = loading"},
+		{&apitype.Session{State: "active"}, "state = active"},
+		{&apitype.Session{State: "error", Error: &apitype.Error{Code: "network_unavailable", Retryable: true}}, "state = error, error = network_unavailable, it tries again by itself"},
+		{&apitype.Session{State: "error", Error: &apitype.Error{Code: "unauthorized"}}, "state = error, error = unauthorized"},
+	} {
+		if got := stateWords(c.session); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/client"
+)
+
+// env is what a verb works with.
+//
+//nolint:containedctx // kong hands values to Run, and this lives for one Run
+type env struct {
+	ctx      context.Context
+	kiosk    *client.Client
+	out, err io.Writer
+}
+
+// say prints one line of plain words.
+func (e *env) say(format string, args ...any) error {
+	if _, err := fmt.Fprintf(e.out, format+"\n", args...); err != nil {
+		return fmt.Errorf("cannot print: %w", err)
+	}
+	return nil
+}
+
+// json prints v as one line of JSON.
+func (e *env) json(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cannot print as JSON: %w", err)
+	}
+	return e.say("%s", b)
+}
+
+// answer prints a command's answer: as JSON, or the words for the session
+// after it. What did not reach the disk is said on stderr.
+func (e *env) answer(asJSON bool, a apitype.CommandAnswer, words func(*apitype.Session) string) error {
+	if !a.Durable {
+		_, _ = fmt.Fprintln(e.err, "kioskctl: done, but it could not be written to disk: it may be undone by a restart. See: kioskctl status")
+	}
+	if asJSON {
+		return e.json(a)
+	}
+	if a.Session == nil {
+		return e.say("no session")
+	}
+	return e.say("%s", words(a.Session))
+}
+
+// stateWords says the state in the contract's words: "state = waiting, step =
+// loading". Neither the appointment nor a name is in it: this text ends up in
+// photographs and tickets.
+func stateWords(s *apitype.Session) string {
+	if s == nil {
+		return "no session"
+	}
+	words := []string{"state = " + s.State}
+	if s.Step != "" {
+		words = append(words, "step = "+s.Step)
+	}
+	if s.Error != nil {
+		words = append(words, "error = "+s.Error.Code)
+		if s.Error.Retryable {
+			words = append(words, "it tries again by itself")
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func microphoneWords(s *apitype.Session) string {
+	if s.Audio.Muted {
+		return "The microphone is muted."
+	}
+	return "The microphone is on."
+}
+
+func videoWords(s *apitype.Session) string {
+	if s.Video.Disabled {
+		return "The video is off."
+	}
+	return "The video is on."
+}
+
+// onOff reads the optional argument of mute and video: nil toggles.
+func onOff(arg string) *bool {
+	if arg == "" {
+		return nil
+	}
+	on := arg == "on"
+	return &on
+}

@@ -1,0 +1,239 @@
+// Package apitype holds the JSON types of the control API: what the daemon
+// answers on its Unix socket and what it accepts there. It owns the words of
+// the contract (states, steps, output names, problem codes) and nothing else.
+//
+// Anyone may import it: the API itself, its Go client, kioskctl, kioskscreen
+// and tests. Imports: standard library only.
+package apitype
+
+import "time"
+
+// Routes of the control API (HTTP/1.1 over the Unix socket). RouteView and
+// RouteViewRemote take one more path element.
+const (
+	RouteStatus       = "/v1/status"
+	RouteEvents       = "/v1/events"
+	RouteSession      = "/v1/session"
+	RouteMute         = "/v1/session/mute"
+	RouteDisableVideo = "/v1/session/disable-video"
+	RouteEndCall      = "/v1/session/end-call"
+	RouteHealth       = "/v1/health"
+	RouteDevices      = "/v1/devices"
+	RouteViewSelf     = "/v1/views/self"
+	RouteViewRemote   = "/v1/views/remote/" // + participant id
+	RouteView         = "/v1/views/"        // + view id
+)
+
+// Media types of requests and answers.
+const (
+	TypeJSON        = "application/json"
+	TypeProblem     = "application/problem+json"        // RFC 9457
+	TypeEventStream = "text/event-stream"               // WHATWG HTML, server-sent events
+	TypeSDP         = "application/sdp"                 // RFC 8866
+	TypeSDPFragment = "application/trickle-ice-sdpfrag" // RFC 8840
+)
+
+// IdempotencyHeader names the request header whose value makes a repeated
+// command act once (kept 10 minutes by the daemon).
+const IdempotencyHeader = "Idempotency-Key"
+
+// The session's states, to the letter of the screen's contract. No session is
+// a null Session, not a state.
+const (
+	StateWaitingPermissions = "waiting_permissions"
+	StateWaiting            = "waiting"
+	StateActive             = "active"
+	StateReconnecting       = "reconnecting"
+	StateEnded              = "ended"
+	StateTimeout            = "timeout"
+	StateError              = "error"
+)
+
+// Steps of the state waiting.
+const (
+	StepLoading     = "loading"     // the backend is asked for the room
+	StepJoining     = "joining"     // the room is being joined
+	StepParticipant = "participant" // nobody else sends media yet
+)
+
+// Version says which daemon answers.
+type Version struct {
+	Version string `json:"version"`          // "0.1.0", "devel"
+	Commit  string `json:"commit,omitempty"` // abbreviated, where known
+}
+
+// Status is the answer of GET /v1/status and the data of the events snapshot
+// and change.
+type Status struct {
+	Session    *Session    `json:"session"` // null: no session
+	Devices    []Device    `json:"devices"`
+	Conditions []Condition `json:"conditions"`
+	Version    Version     `json:"version"`
+}
+
+// Session is the answer of GET /v1/session (null where there is none) and part
+// of Status and of the answer to each command.
+type Session struct {
+	AppointmentID string `json:"appointment_id,omitempty"` // gone after the end
+	State         string `json:"state"`
+	Step          string `json:"step,omitempty"`  // only in waiting
+	Title         string `json:"title,omitempty"` // the backend's words, shown to the patient
+	Error         *Error `json:"error,omitempty"` // in state error, or why it ended
+	// TimerSeconds counts from the first active, in whole seconds. It stands
+	// still before and after. While State is active or reconnecting a client
+	// counts on by itself from the moment it read this.
+	TimerSeconds int           `json:"timer_seconds"`
+	TimerRunning bool          `json:"timer_running"`
+	OpenedAt     *time.Time    `json:"opened_at,omitempty"`  // wall clock, UTC
+	StartedAt    *time.Time    `json:"started_at,omitempty"` // first active; absent before
+	EndedAt      *time.Time    `json:"ended_at,omitempty"`
+	Limits       Limits        `json:"limits"`
+	Participants []Participant `json:"participants"` // never null; the kiosk itself is not in it
+	Audio        Audio         `json:"audio"`
+	Video        Video         `json:"video"`
+	Camera       Camera        `json:"camera"`
+	Chat         Chat          `json:"chat"`
+	// Quality holds figures of the call by name, such as "rtt_ms",
+	// "loss_percent", "sent_kbps", "received_kbps", "frames_sent". Empty
+	// where nothing is measured. Figures may come and go.
+	Quality  map[string]float64 `json:"quality"`
+	Controls []Control          `json:"controls"` // in the screen's order
+}
+
+// Final tells whether the session is over: it becomes null soon and no
+// command acts on it any more.
+func (s *Session) Final() bool {
+	return s != nil && (s.State == StateEnded || s.State == StateTimeout ||
+		(s.State == StateError && s.Error != nil && !s.Error.Retryable))
+}
+
+// Error says why a session is in the state error, or what ended it.
+type Error struct {
+	Code      string `json:"code"`              // "network_unavailable", stable
+	Retryable bool   `json:"retryable"`         // true: the appointment is kept and retried
+	Message   string `json:"message,omitempty"` // one sentence for people
+}
+
+// Limits are the session's time limits in seconds; 0 means not known yet.
+type Limits struct {
+	WaitSeconds      int `json:"wait_seconds"`
+	SessionSeconds   int `json:"session_seconds"`
+	ReconnectSeconds int `json:"reconnect_seconds"`
+}
+
+// Participant is somebody else in the room.
+type Participant struct {
+	ID    string `json:"id"` // as in RouteViewRemote
+	Name  string `json:"name,omitempty"`
+	Role  string `json:"role,omitempty"` // "clinician"
+	Audio bool   `json:"audio"`          // media of that kind has arrived
+	Video bool   `json:"video"`
+	// Presence is "here", "silent" (in the room, but no media comes) or "gone"
+	// (lost, or away for a moment, without a bye).
+	Presence string `json:"presence"`
+}
+
+// Audio is the patient's choice about the microphone.
+type Audio struct {
+	Muted bool `json:"muted"`
+}
+
+// Video is the patient's choice about the camera.
+type Video struct {
+	Disabled bool `json:"disabled"`
+}
+
+// Camera is the camera in use. Supported tells whether it can be swapped.
+type Camera struct {
+	ID        string `json:"id,omitempty"`   // as in Device.ID
+	Name      string `json:"name,omitempty"` // as in Device.Name
+	Supported bool   `json:"supported"`
+}
+
+// Chat tells whether the chat is open.
+type Chat struct {
+	Open bool `json:"open"`
+}
+
+// Control is one entry of the screen, as the backend's document lists it.
+type Control struct {
+	Level     int    `json:"level"`
+	Reference string `json:"reference"` // "mute", "disable-video", "end-call" ...
+	Type      string `json:"type"`      // "Button", "Link", "Spacer"
+	Value     string `json:"value"`     // the label; it changes when toggled
+	Placement string `json:"placement"` // "~" or empty
+	Visible   bool   `json:"visible"`
+	Enabled   bool   `json:"enabled"`
+}
+
+// Kinds of Device.
+const (
+	KindCamera     = "camera"
+	KindMicrophone = "microphone"
+	KindSpeaker    = "speaker"
+)
+
+// Device is one camera, microphone or speaker of the kiosk.
+type Device struct {
+	ID      string   `json:"id"` // stable across plugs and restarts
+	Kind    string   `json:"kind"`
+	Name    string   `json:"name"`
+	Present bool     `json:"present"`
+	InUse   bool     `json:"in_use"`            // open right now
+	State   string   `json:"state,omitempty"`   // "ok", "missing", "no_permission", "busy", "shuttered"
+	Formats []string `json:"formats,omitempty"` // "MJPG 1280x720@30"
+	Role    string   `json:"role,omitempty"`    // "face", "document", "exam" ...
+}
+
+// Devices is the answer of GET /v1/devices.
+type Devices struct {
+	Devices []Device `json:"devices"` // never null
+}
+
+// Severities of a Condition, from bad to mild.
+const (
+	SeverityError   = "error"   // the call suffers or cannot be made
+	SeverityWarning = "warning" // somebody should look at it
+	SeverityInfo    = "info"
+)
+
+// Condition is something that is wrong right now and lasts until its cause
+// goes. It carries no patient data.
+type Condition struct {
+	Code     string    `json:"code"`  // "camera_missing", stable
+	Since    time.Time `json:"since"` // UTC
+	Severity string    `json:"severity"`
+	Message  string    `json:"message"`
+	Hint     string    `json:"hint,omitempty"` // what to do
+}
+
+// Health is the answer of GET /v1/health.
+type Health struct {
+	OK         bool        `json:"ok"` // no condition of severity error
+	Conditions []Condition `json:"conditions"`
+}
+
+// OpenRequest is the body of PUT /v1/session.
+type OpenRequest struct {
+	AppointmentID string `json:"appointment_id"`
+}
+
+// MuteRequest is the body of POST /v1/session/mute; an empty body toggles.
+type MuteRequest struct {
+	Muted *bool `json:"muted"`
+}
+
+// DisableVideoRequest is the body of POST /v1/session/disable-video; an empty
+// body toggles.
+type DisableVideoRequest struct {
+	Disabled *bool `json:"disabled"`
+}
+
+// CommandAnswer is the answer of each command (PUT /v1/session, mute,
+// disable-video, end-call): the session after it.
+type CommandAnswer struct {
+	// Durable is false when the command acted but could not be written to
+	// disk; only commands that narrow exposure are answered so.
+	Durable bool     `json:"durable"`
+	Session *Session `json:"session"`
+}

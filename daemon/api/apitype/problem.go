@@ -1,0 +1,59 @@
+package apitype
+
+import "net/http"
+
+// Problem is an error answer (RFC 9457, application/problem+json). Code is
+// stable and is what a program branches on; Detail is a sentence and Hint says
+// what to do. Neither carries patient data.
+type Problem struct {
+	Type   string `json:"type"`   // "urn:kioskd:problem:<code>" (RFC 9457 section 3.1.1)
+	Title  string `json:"title"`  // the status in words
+	Status int    `json:"status"` // HTTP status code
+	Code   string `json:"code"`
+	Detail string `json:"detail,omitempty"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// Codes of problems that the API itself makes. The session adds its own
+// refusals (session_in_progress, no_session, camera_missing ...).
+const (
+	CodeBadRequest      = "bad_request"             // 400: malformed head or identifier
+	CodeBadJSON         = "bad_json"                // 400: the body is not the JSON object the route takes
+	CodeBadSDP          = "bad_sdp"                 // 400: the offer or the fragment cannot be used
+	CodeForbidden       = "forbidden"               // 403: the role is too low
+	CodeForbiddenOrigin = "forbidden_origin"        // 403: the request looks like a browser's
+	CodeNotFound        = "not_found"               // 404: no such path, view or participant
+	CodeMethod          = "method_not_allowed"      // 405
+	CodeStaleView       = "stale_view"              // 412: If-Match names another ICE session
+	CodeTooLarge        = "body_too_large"          // 413
+	CodeMediaType       = "unsupported_media_type"  // 415
+	CodeNoICERestart    = "ice_restart_unsupported" // 422: make a new view instead
+	CodeInternal        = "internal"                // 500
+	CodeTooMany         = "too_many_connections"    // 503
+	CodeStopping        = "stopping"                // 503: the daemon is going down
+	CodeSlow            = "deadline_exceeded"       // 504: no answer in time
+	CodeLagging         = "lagging"                 // in the event of that name
+)
+
+// ProblemTypePrefix is put before the code in Problem.Type.
+const ProblemTypePrefix = "urn:kioskd:problem:"
+
+// NewProblem makes a problem with type and title filled in.
+func NewProblem(status int, code, detail, hint string) *Problem {
+	return &Problem{
+		Type: ProblemTypePrefix + code, Title: http.StatusText(status),
+		Status: status, Code: code, Detail: detail, Hint: hint,
+	}
+}
+
+// Error makes a Problem an error: the sentence, then the hint.
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	if p.Hint != "" {
+		text += ": " + p.Hint
+	}
+	return text
+}

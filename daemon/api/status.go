@@ -1,0 +1,23 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/session"
+)
+
+// statusOf builds the whole status for a model.
+func (s *Server) statusOf(m session.Model, now time.Time) apitype.Status {
+	devices := s.devices()
+	return apitype.Status{
+		Session: s.sessionOf(m, now, devices), Devices: devices,
+		Conditions: s.deps.Health.List(), Version: s.deps.Version,
+	}
+}
+
+func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, s.statusOf(s.hub.Current(), time.Now()))
+	return nil
+}

@@ -1,0 +1,138 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/mediadevices/pkg/codec"
+	"github.com/pion/mediadevices/pkg/io/audio"
+	"github.com/pion/mediadevices/pkg/prop"
+	"github.com/pion/mediadevices/pkg/wave"
+	"github.com/pion/webrtc/v4"
+
+	"kioskd/daemon/room/peer"
+)
+
+// Sound as it comes from the microphone: 10 ms of 48 kHz mono.
+const (
+	sampleRate   = 48000
+	chunkSamples = sampleRate / 100
+	packetTime   = 20 * time.Millisecond
+	// chunkBound is the queue between microphone and encoder, 80 ms: what is
+	// older is not worth hearing.
+	chunkBound = 8
+)
+
+// errSenderDone ends the encoder's read when the call ends.
+var errSenderDone = errors.New("the call has ended")
+
+// audioSender turns 10 ms chunks into Opus over RTP. Its loop is the only user
+// of the encoder.
+type audioSender struct {
+	track  *webrtc.TrackLocalStaticRTP
+	chunks chan []int16
+	free   chan []int16
+	muted  atomic.Bool
+	log    *slog.Logger
+
+	packets, bytes, drops atomic.Uint64
+}
+
+func newAudioSender(log *slog.Logger) (*audioSender, error) {
+	t, err := webrtc.NewTrackLocalStaticRTP(peer.AudioCodec(), "audio", "kiosk")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the audio track: %w", err)
+	}
+	return &audioSender{
+		track: t, chunks: make(chan []int16, chunkBound), free: make(chan []int16, chunkBound+2), log: log,
+	}, nil
+}
+
+// put takes one chunk; the samples are copied. It never blocks: the oldest
+// chunk makes room.
+func (a *audioSender) put(pcm []int16, _ time.Time) {
+	chunk := a.buffer(len(pcm))
+	copy(chunk, pcm)
+	for {
+		select {
+		case a.chunks <- chunk:
+			return
+		default:
+		}
+		select {
+		case old := <-a.chunks:
+			a.drops.Add(1)
+			a.recycle(old)
+		default: // the encoder took it meanwhile
+		}
+	}
+}
+
+func (a *audioSender) buffer(n int) []int16 {
+	select {
+	case b := <-a.free:
+		if cap(b) >= n {
+			return b[:n]
+		}
+	default:
+	}
+	return make([]int16, n, max(n, chunkSamples))
+}
+
+func (a *audioSender) recycle(b []int16) {
+	select {
+	case a.free <- b:
+	default:
+	}
+}
+
+// run encodes until ctx ends.
+func (a *audioSender) run(ctx context.Context, build codec.AudioEncoderBuilder, media prop.Media) error {
+	feed := audio.ReaderFunc(func() (wave.Audio, func(), error) {
+		select {
+		case pcm := <-a.chunks:
+			if a.muted.Load() { // here, behind the queue: what was said before a mute is not sent after it
+				clear(pcm)
+			}
+			w := &wave.Int16Interleaved{
+				Data: pcm, Size: wave.ChunkInfo{Len: len(pcm), Channels: 1, SamplingRate: sampleRate},
+			}
+			return w, func() { a.recycle(pcm) }, nil
+		case <-ctx.Done():
+			return nil, nil, errSenderDone
+		}
+	})
+	enc, err := build.BuildAudioEncoder(feed, media)
+	if err != nil {
+		return fmt.Errorf("cannot start the audio encoder: %w", err)
+	}
+	defer func() {
+		if err := enc.Close(); err != nil {
+			a.log.Error("cannot close the audio encoder", "error", err)
+		}
+	}()
+	seq, ts := uint16(rand.Uint32()), rand.Uint32() //nolint:gosec // RFC 3550 wants them random, not secret
+	out := packetizer{seq: seq}
+	const step = uint32(sampleRate * packetTime / time.Second)
+	for first := true; ; first = false {
+		data, release, err := enc.Read()
+		switch {
+		case errors.Is(err, errSenderDone) || ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("cannot encode sound: %w", err)
+		}
+		pkt := out.packet(data, ts, first) // the marker starts a talkspurt (RFC 7587, section 4.1)
+		ts += step
+		// An error is that of a connection that is closing: it does not count here.
+		_ = a.track.WriteRTP(&pkt)
+		a.packets.Add(1)
+		a.bytes.Add(uint64(len(data)))
+		release()
+	}
+}

@@ -1,0 +1,334 @@
+// Package call holds the call: it runs the devices' pictures and sound through
+// one encoder each into RTP tracks, joins the room with them, relays what the
+// other participants send to the touchscreen page and serves the page's views.
+//
+// It decides nothing: what should be on is told to it (Apply, Join, Leave), what
+// happened it reports as Events. Imported by daemon.
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pion/mediadevices/pkg/codec"
+	"github.com/pion/mediadevices/pkg/prop"
+	"github.com/pion/webrtc/v4"
+
+	"kioskd/capture"
+	"kioskd/daemon/room"
+	"kioskd/daemon/room/peer"
+)
+
+// Options are the parts that a call is made of.
+type Options struct {
+	Providers room.Providers
+	// Path says how the room's connections find their way.
+	Path peer.Options
+	// VideoEncoder and AudioEncoder build the encoders for Media.
+	VideoEncoder codec.VideoEncoderBuilder
+	AudioEncoder codec.AudioEncoderBuilder
+	Media        prop.Media
+	// Camera delivers frames of the camera called id ("" for the default one)
+	// until ctx ends, a slate while there is none. It returns when the device's
+	// file is closed.
+	Camera func(ctx context.Context, id string, put func(*capture.Frame))
+	// Microphone delivers 10 ms chunks of 48 kHz mono until ctx ends, silence
+	// while there is none. It returns when the device is closed.
+	Microphone func(ctx context.Context, put func(pcm []int16, at time.Time))
+	// OffWords are shown to the others while the patient's video is off.
+	OffWords []string
+	// Events receives what happens. It must not block.
+	Events func(Event)
+	Log    *slog.Logger
+}
+
+// Media is what the devices and encoders should do. The encoders run while the
+// camera, the microphone or the picture for "video off" does.
+type Media struct {
+	// Camera opens the camera called CameraID ("" for the default one).
+	Camera   bool
+	CameraID string
+	// Microphone opens the microphone. What it gives is sent unless SetMuted.
+	Microphone bool
+	// VideoOff closes the camera and sends a picture that says so, while the
+	// microphone is open.
+	VideoOff bool
+}
+
+// picture is what the video track shows.
+type picture struct {
+	kind pictureKind
+	id   string
+}
+
+type pictureKind int
+
+const (
+	pictureNone pictureKind = iota
+	pictureCamera
+	pictureOff
+)
+
+func (m Media) picture() picture {
+	switch {
+	case m.VideoOff && m.Microphone:
+		return picture{kind: pictureOff}
+	case m.VideoOff || !m.Camera:
+		return picture{}
+	default:
+		return picture{kind: pictureCamera, id: m.CameraID}
+	}
+}
+
+// Call is the one call of this kiosk.
+type Call struct {
+	opts  Options
+	video *videoSender
+	audio *audioSender
+	views views
+
+	mu       sync.Mutex // serialises Apply, Join, Leave
+	shown    picture
+	encoders *part
+	mic      *part
+	source   *part // of the picture
+	room     room.Room
+
+	peers participants
+}
+
+// part is a set of goroutines with one end.
+type part struct {
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+func (p *part) stop() {
+	if p == nil {
+		return
+	}
+	p.cancel()
+	p.wg.Wait()
+}
+
+func newPart() (*part, context.Context) {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &part{cancel: cancel}, ctx
+}
+
+// New makes a call that does nothing yet.
+func New(o Options) (*Call, error) {
+	v, err := newVideoSender(o.Log)
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAudioSender(o.Log)
+	if err != nil {
+		return nil, err
+	}
+	return &Call{opts: o, video: v, audio: a}, nil
+}
+
+// Apply makes the devices and encoders do what m says. When it returns, what
+// was turned off is closed.
+func (c *Call) Apply(m Media) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	want := m.picture()
+	if want != c.shown { // closing comes first: a light that should be out is out
+		c.source.stop()
+		c.source = nil
+	}
+	if !m.Microphone {
+		c.mic.stop()
+		c.mic = nil
+	}
+	if want.kind == pictureNone && !m.Microphone {
+		c.encoders.stop()
+		c.encoders = nil
+	} else if c.encoders == nil {
+		c.startEncoders()
+	}
+	if m.Microphone && c.mic == nil {
+		p, ctx := newPart()
+		c.mic = p
+		p.wg.Go(func() { c.opts.Microphone(ctx, c.audio.put) })
+	}
+	if want != c.shown && want.kind != pictureNone {
+		c.startPicture(want)
+	}
+	c.shown = want
+}
+
+// SetMuted sends silence instead of the microphone. It takes effect at once, also
+// while Apply is busy with a device.
+func (c *Call) SetMuted(m bool) { c.audio.muted.Store(m) }
+
+func (c *Call) startEncoders() {
+	p, ctx := newPart()
+	c.encoders = p
+	p.wg.Go(func() { c.keepEncoding(ctx, "video", c.runVideo) })
+	p.wg.Go(func() { c.keepEncoding(ctx, "audio", c.runAudio) })
+}
+
+func (c *Call) runVideo(ctx context.Context) error {
+	return c.video.run(ctx, c.opts.VideoEncoder, c.opts.Media)
+}
+
+func (c *Call) runAudio(ctx context.Context) error {
+	return c.audio.run(ctx, c.opts.AudioEncoder, c.opts.Media)
+}
+
+// encoderRetry is the pause before a failed encoder is built anew.
+const encoderRetry = time.Second
+
+// keepEncoding builds an encoder anew when it fails: a call with half its media
+// is worth more than none.
+func (c *Call) keepEncoding(ctx context.Context, kind string, run func(context.Context) error) {
+	for {
+		err := run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			c.opts.Log.Error("an encoder stopped, building it anew", "kind", kind, "error", err)
+			c.opts.Events(EncoderFailed{Kind: kind})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(encoderRetry):
+		}
+	}
+}
+
+func (c *Call) startPicture(want picture) {
+	p, ctx := newPart()
+	c.source = p
+	c.video.keyframe() // a new scene
+	if want.kind == pictureOff {
+		p.wg.Go(func() { c.showOff(ctx) })
+		return
+	}
+	p.wg.Go(func() { c.opts.Camera(ctx, want.id, c.video.box.Put) })
+}
+
+// offEvery is the pace of the picture that stands for "video off": enough for a
+// late joiner, next to nothing in CPU.
+const offEvery = 500 * time.Millisecond
+
+// showOff sends the words that tell the others why there is no picture. Without
+// it their screens would keep the last frame of the patient.
+func (c *Call) showOff(ctx context.Context) {
+	w, h := c.opts.Media.Width, c.opts.Media.Height
+	pool, slate := capture.NewPool(w, h), capture.Slate(w, h, c.opts.OffWords)
+	defer slate.Release()
+	tick := time.NewTicker(offEvery)
+	defer tick.Stop()
+	for seq := uint64(0); ; seq++ {
+		f := pool.Get()
+		copy(f.Y, slate.Y)
+		copy(f.Cb, slate.Cb)
+		copy(f.Cr, slate.Cr)
+		f.Seq, f.Time = seq, time.Now()
+		c.video.box.Put(f)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// JoinParams say which room and as whom.
+type JoinParams struct {
+	Provider, URL, Token, Peer string
+	ICEServers                 []webrtc.ICEServer
+	// Attempt comes back with every Event of this room.
+	Attempt int
+}
+
+// ErrJoined is returned by Join while there is a room.
+var ErrJoined = errors.New("cannot join a room: still in another one, leave it first")
+
+// Join enters the room and returns when its server has let us in; ctx bounds
+// that. Errors wrap room.ErrRefused or room.ErrUnreachable.
+func (c *Call) Join(ctx context.Context, p JoinParams) error {
+	provider, err := c.opts.Providers.Get(p.Provider)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.room != nil {
+		return ErrJoined
+	}
+	path := c.opts.Path
+	path.ICEServers = p.ICEServers
+	c.peers.reset(p.Attempt)
+	r, err := provider.Join(ctx, room.Params{
+		URL: p.URL, Token: p.Token, Peer: p.Peer, Path: path,
+		Tracks: []webrtc.TrackLocal{c.audio.track, c.video.track},
+		Events: func(e room.Event) { c.roomEvent(p.Attempt, e) },
+		Log:    c.opts.Log.With("room", p.Provider),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot join the room: %w", err)
+	}
+	c.room = r
+	return nil
+}
+
+// Leave says bye or away, for at most the life of ctx, and closes the room's
+// connections. Without a room it does nothing.
+func (c *Call) Leave(ctx context.Context, why room.Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.room == nil {
+		return
+	}
+	if err := c.room.Leave(ctx, why); err != nil {
+		c.opts.Log.Warn("cannot tell the room that we leave", "reason", string(why), "error", err)
+	}
+	c.room = nil
+	c.peers.pumps.Wait()
+}
+
+// Self is the stream of the kiosk's own picture, for CreateView; every other
+// stream is a participant's id.
+const Self = ""
+
+// CreateView answers a WHEP offer for a stream: Self or a participant's id.
+// Errors wrap ErrNoStream, ErrBadOffer or ErrTooManyView.
+func (c *Call) CreateView(ctx context.Context, stream, offer string) (id, answer string, err error) {
+	src := source{tracks: []*webrtc.TrackLocalStaticRTP{c.video.track}, keyframe: c.video.keyframe}
+	if stream != Self {
+		p := c.peers.get(stream)
+		if p == nil {
+			return "", "", ErrNoStream
+		}
+		src = source{
+			tracks:   []*webrtc.TrackLocalStaticRTP{p.audio.track, p.video.track},
+			keyframe: p.video.requestKeyframe,
+		}
+	}
+	return c.views.create(ctx, src, offer)
+}
+
+// PatchView adds trickled candidates to a view.
+func (c *Call) PatchView(id, fragment string) error { return c.views.patch(id, fragment) }
+
+// DeleteView ends a view.
+func (c *Call) DeleteView(id string) error { return c.views.remove(id) }
+
+// Close ends everything; the room is left without a word, see Leave.
+func (c *Call) Close(ctx context.Context) {
+	c.Leave(ctx, room.ReasonAway)
+	c.Apply(Media{})
+	c.views.closeAll()
+	c.video.box.Close()
+}

@@ -1,0 +1,102 @@
+package call
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+)
+
+// relay carries one kind of media of one participant to the screen without
+// transcoding. It outlives the peer connection that feeds it: after a
+// reconnection the packets of the new source go on where the old one's ended, in
+// sequence and in time, so that the page's decoder never sees a jump back
+// (RFC 3550, section 5.1).
+type relay struct {
+	track *webrtc.TrackLocalStaticRTP
+	rate  uint32 // clock rate in Hz
+
+	mu       sync.Mutex
+	source   any    // whose packets pass; the packets of any other are old ones
+	fresh    bool   // the source has not sent anything yet
+	keyframe func() // asks the source for a keyframe, nil when there is none
+	seqShift uint16
+	tsShift  uint32
+	lastSeq  uint16
+	lastTS   uint32
+	lastAt   time.Time
+	packets  uint64
+	bytes    uint64
+}
+
+func newRelay(codec webrtc.RTPCodecCapability, participant, kind string) (*relay, error) {
+	t, err := webrtc.NewTrackLocalStaticRTP(codec, kind, "remote-"+participant)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the %s relay: %w", kind, err)
+	}
+	return &relay{track: t, rate: codec.ClockRate}, nil
+}
+
+// attach lets the packets of source through from now on, and of no other.
+func (r *relay) attach(source any, keyframe func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.source, r.keyframe, r.fresh = source, keyframe, true
+}
+
+// requestKeyframe asks whoever sends to us now; without a source it does nothing.
+func (r *relay) requestKeyframe() {
+	r.mu.Lock()
+	ask := r.keyframe
+	r.mu.Unlock()
+	if ask != nil {
+		ask()
+	}
+}
+
+// forward sends one packet on, if it comes from the present source. The packet
+// is the relay's afterwards.
+func (r *relay) forward(source any, p *rtp.Packet, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.source != source {
+		return false
+	}
+	if r.fresh {
+		r.align(p, now)
+		r.fresh = false
+	}
+	p.SequenceNumber += r.seqShift
+	p.Timestamp += r.tsShift
+	// Extensions and CSRCs were agreed with the far side, they mean nothing to the page.
+	p.Extension, p.Extensions, p.ExtensionProfile, p.CSRC = false, nil, 0, nil
+	if int16(p.SequenceNumber-r.lastSeq) > 0 { // not a reordered one
+		r.lastSeq, r.lastTS, r.lastAt = p.SequenceNumber, p.Timestamp, now
+	}
+	r.packets++
+	r.bytes += uint64(len(p.Payload))
+	// The only errors are those of views that are closing.
+	_ = r.track.WriteRTP(p)
+	return true
+}
+
+// align sets the shifts so that p, the first packet of a source, follows what
+// was sent last by one packet and by the time that has passed.
+func (r *relay) align(p *rtp.Packet, now time.Time) {
+	if r.lastAt.IsZero() {
+		r.lastSeq, r.lastTS, r.lastAt = p.SequenceNumber-1, p.Timestamp, now
+		return
+	}
+	r.seqShift = r.lastSeq + 1 - p.SequenceNumber
+	passed := uint32(now.Sub(r.lastAt).Seconds() * float64(r.rate))
+	r.tsShift = r.lastTS + max(passed, 1) - p.Timestamp
+}
+
+// counts returns packets and payload bytes since the relay was made.
+func (r *relay) counts() (packets, bytes uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.packets, r.bytes
+}

@@ -1,0 +1,242 @@
+// Package client speaks to kioskd over its Unix socket. It owns the way there
+// (where the socket is, what it means when nobody answers) and one method a
+// route; what is said is in daemon/api/apitype.
+//
+// Who may import it: kioskctl, kioskscreen and tests. Imports: standard library
+// and apitype.
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"kioskd/daemon/api/apitype"
+)
+
+// DefaultSocket is where the daemon listens when nothing else is said.
+const DefaultSocket = "/run/kioskd/control.sock"
+
+// SocketVariable names the environment variable that says otherwise.
+const SocketVariable = "KIOSKD_SOCKET"
+
+// SocketPath gives the path of the socket: the flag's value, else the
+// environment's, else DefaultSocket. getenv is os.Getenv.
+func SocketPath(flag string, getenv func(string) string) string {
+	return cmp.Or(flag, getenv(SocketVariable), DefaultSocket)
+}
+
+// ErrUnreachable is what errors are (errors.Is) when the daemon could not be
+// asked at all. Their text says where it was looked for and what to try.
+var ErrUnreachable = errors.New("kioskd is not reachable")
+
+// Bounds: the daemon is on this machine and answers within 10 s whatever
+// happens; a status is a few KiB.
+const (
+	dialTimeout    = 2 * time.Second
+	dialRetry      = 2 * time.Millisecond
+	requestTimeout = 12 * time.Second
+	maxAnswer      = 1 << 20
+)
+
+// Client asks one daemon. It is safe for concurrent use; Close frees its kept
+// connections.
+type Client struct {
+	socket    string
+	transport *http.Transport
+	http      http.Client
+}
+
+// New makes a Client for the socket at path. It does not connect yet.
+func New(path string) *Client {
+	c := &Client{socket: path}
+	c.transport = &http.Transport{
+		DialContext:  func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
+		MaxIdleConns: 4, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
+		DisableCompression: true,
+	}
+	c.http = http.Client{
+		Transport:     c.transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c
+}
+
+// dial connects. Where the daemon's queue of connections to accept is full,
+// connect(2) on a Unix socket does not wait but says EAGAIN: try again soon.
+func dial(ctx context.Context, path string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var d net.Dialer
+	for {
+		conn, err := d.DialContext(ctx, "unix", path)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(dialRetry):
+		}
+	}
+}
+
+// Socket gives the path that the Client was made for.
+func (c *Client) Socket() string { return c.socket }
+
+// Close closes kept connections; a Client can go on being used.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Status asks for everything at once.
+func (c *Client) Status(ctx context.Context) (apitype.Status, error) {
+	var out apitype.Status
+	return out, c.do(ctx, http.MethodGet, apitype.RouteStatus, nil, &out)
+}
+
+// Session asks for the session; nil where there is none.
+func (c *Client) Session(ctx context.Context) (*apitype.Session, error) {
+	var out *apitype.Session
+	err := c.do(ctx, http.MethodGet, apitype.RouteSession, nil, &out)
+	return out, err
+}
+
+// Devices asks for the devices.
+func (c *Client) Devices(ctx context.Context) ([]apitype.Device, error) {
+	var out apitype.Devices
+	err := c.do(ctx, http.MethodGet, apitype.RouteDevices, nil, &out)
+	return out.Devices, err
+}
+
+// Health asks for the conditions.
+func (c *Client) Health(ctx context.Context) (apitype.Health, error) {
+	var out apitype.Health
+	return out, c.do(ctx, http.MethodGet, apitype.RouteHealth, nil, &out)
+}
+
+// Open opens an appointment. While another one is running it is refused with a
+// *apitype.Problem of code session_in_progress.
+func (c *Client) Open(ctx context.Context, appointmentID string) (apitype.CommandAnswer, error) {
+	return c.command(ctx, http.MethodPut, apitype.RouteSession, apitype.OpenRequest{AppointmentID: appointmentID})
+}
+
+// Mute sets the mute, or toggles it where set is nil.
+func (c *Client) Mute(ctx context.Context, set *bool) (apitype.CommandAnswer, error) {
+	if set == nil {
+		return c.command(ctx, http.MethodPost, apitype.RouteMute, nil)
+	}
+	return c.command(ctx, http.MethodPost, apitype.RouteMute, apitype.MuteRequest{Muted: set})
+}
+
+// DisableVideo takes the video away (true) or brings it back (false), or
+// toggles it where set is nil.
+func (c *Client) DisableVideo(ctx context.Context, set *bool) (apitype.CommandAnswer, error) {
+	if set == nil {
+		return c.command(ctx, http.MethodPost, apitype.RouteDisableVideo, nil)
+	}
+	return c.command(ctx, http.MethodPost, apitype.RouteDisableVideo, apitype.DisableVideoRequest{Disabled: set})
+}
+
+// EndCall ends the session.
+func (c *Client) EndCall(ctx context.Context) (apitype.CommandAnswer, error) {
+	return c.command(ctx, http.MethodPost, apitype.RouteEndCall, nil)
+}
+
+func (c *Client) command(ctx context.Context, method, path string, body any) (apitype.CommandAnswer, error) {
+	var out apitype.CommandAnswer
+	return out, c.do(ctx, method, path, body, &out)
+}
+
+// do asks once and decodes the answer into out.
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req, err := newRequest(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("cannot read the answer of kioskd at %s: %w", c.socket, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return problemFrom(resp, body)
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("cannot understand the answer of kioskd at %s, is it another version? %w", c.socket, err)
+	}
+	return nil
+}
+
+// newRequest makes a request for the daemon's fixed host name.
+func newRequest(ctx context.Context, method, path string, in any) (*http.Request, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("cannot encode the request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://kioskd"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the request: %w", err)
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", apitype.TypeJSON)
+	}
+	return req, nil
+}
+
+// problemFrom reads an error answer as a problem, whatever it looks like.
+func problemFrom(resp *http.Response, body []byte) error {
+	p := new(apitype.Problem)
+	if json.Unmarshal(body, p) != nil || p.Code == "" {
+		p = apitype.NewProblem(resp.StatusCode, apitype.CodeInternal,
+			"cannot do this: kioskd answered "+resp.Status, "")
+	}
+	return p
+}
+
+// unreachable says in plain words why nobody answered. What the caller itself
+// ended stays what it is.
+func (c *Client) unreachable(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	hint := "is it running? try: systemctl status kioskd"
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		hint = "may this user do that? try: sudo, or add the user to group kiosk"
+	case errors.Is(err, context.DeadlineExceeded):
+		hint = "it does not answer. try: systemctl restart kioskd"
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF):
+		hint = "it hung up: too many connections, or it stopped. try again, or: systemctl status kioskd"
+	}
+	return &unreachableError{text: fmt.Sprintf("cannot reach kioskd at %s: %s", c.socket, hint), cause: err}
+}
+
+// unreachableError has the sentence for people and keeps the cause for programs.
+type unreachableError struct {
+	text  string
+	cause error
+}
+
+// Error is the sentence.
+func (e *unreachableError) Error() string { return e.text }
+
+// Unwrap makes it ErrUnreachable, and its cause.
+func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
