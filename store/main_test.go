@@ -1,0 +1,26 @@
+package store
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// childEnv makes the test binary a child process of one of the tests: its value
+// is the child's task, childDir the state directory.
+const (
+	childEnv = "KIOSKD_STORE_TEST_CHILD"
+	childDir = "KIOSKD_STORE_TEST_DIR"
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childEnv) {
+	case "writer":
+		childWriter(os.Getenv(childDir))
+	case "full":
+		childFull(os.Getenv(childDir))
+	default:
+		goleak.VerifyTestMain(m)
+	}
+}
