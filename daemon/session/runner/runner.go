@@ -1,0 +1,293 @@
+// Package runner runs the session's state machine: one goroutine owns the
+// Model, commits each step, publishes it, answers and carries the effects out.
+//
+// Who may import it: daemon (which builds it) and tests. It imports session and
+// the standard library only; store, call and backend come in as functions.
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"kioskd/daemon/session"
+)
+
+// Bounds of the two queues. They are apart, so that clients that flood the
+// commands cannot push the call's events out.
+const (
+	commandQueue = 64
+	reportQueue  = 256
+)
+
+// narrowWait is how long a command that may narrow exposure waits for a place in
+// the queue, where another is told at once that the kiosk is busy.
+const narrowWait = 2 * time.Second
+
+// recommitAfter is when a commit that failed is tried again.
+const recommitAfter = 2 * time.Second
+
+// Store keeps the model. Commit returns only when the model would survive a
+// power cut; a model that is Final or None leaves no record behind. outputs and
+// audit (no patient data in them) go to the journal in the same transaction.
+// Load gives the zero Model where there is none.
+type Store interface {
+	Load() (m session.Model, err error)
+	Commit(m session.Model, outputs []session.Output, audit string) error
+}
+
+// Options are what a Runner needs. Store and Perform are required.
+type Options struct {
+	Store Store
+	// Perform carries an effect out. It is called in the runner's goroutine, in
+	// order, and has to return at once; what takes time goes on elsewhere and
+	// its result comes by Post. ctx ends with Run's; the effects of the shutdown
+	// itself get one that does not end, so they need deadlines of their own.
+	Perform func(ctx context.Context, e session.Effect)
+	// Publish gets every change, in order, in the runner's goroutine; nil: nobody.
+	Publish func(session.Snapshot)
+	// AskConsent and Limits are for sessions to come.
+	AskConsent bool
+	Limits     session.Limits
+	// ClockDoubtful tells whether the clock is not synchronised; nil: never.
+	ClockDoubtful func() bool
+	Log           *slog.Logger // nil: none
+}
+
+// Runner owns the one session.
+type Runner struct {
+	o        Options
+	commands chan request
+	reports  chan session.What
+	ready    chan struct{}
+	done     chan struct{}
+	running  atomic.Bool
+	model    atomic.Pointer[session.Model]
+
+	// The rest belongs to Run's goroutine.
+	m      session.Model
+	began  time.Time     // with its monotonic part
+	offset time.Duration // model time - (began + elapsed)
+	seq    uint64
+	saved  []byte // what the store holds, see image
+	dirty  bool   // the newest commit failed
+	keys   keys
+}
+
+type request struct {
+	ctx    context.Context //nolint:containedctx // the caller's, for this one command
+	event  session.Event
+	key    string
+	answer chan answer // capacity 1: the runner never waits for a caller
+}
+
+type answer struct {
+	result session.Result
+	err    error
+}
+
+// New makes a Runner; Run starts it. Do and Post may be called before: what they
+// bring is done when Run is ready.
+func New(o Options) (*Runner, error) {
+	if o.Store == nil || o.Perform == nil {
+		return nil, errors.New("cannot make a session runner: Store and Perform are required")
+	}
+	if o.Publish == nil {
+		o.Publish = func(session.Snapshot) {}
+	}
+	if o.ClockDoubtful == nil {
+		o.ClockDoubtful = func() bool { return false }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Runner{
+		o: o, commands: make(chan request, commandQueue), reports: make(chan session.What, reportQueue),
+		ready: make(chan struct{}), done: make(chan struct{}), keys: newKeys(),
+	}
+	r.model.Store(&session.Model{})
+	return r, nil
+}
+
+// Ready is closed when Run has taken up what it found; a session whose time was
+// over is wiped by then.
+func (r *Runner) Ready() <-chan struct{} { return r.ready }
+
+// Model is the newest published model. It never waits.
+func (r *Runner) Model() session.Model { return r.model.Load().Clone() }
+
+// Post hands over a fact or the result of an effect. It never waits; false
+// means that it was not taken: the queue is full or the runner has ended.
+func (r *Runner) Post(w session.What) bool {
+	if w == nil {
+		return false
+	}
+	select {
+	case <-r.done:
+		return false
+	default:
+	}
+	select {
+	case r.reports <- w:
+		return true
+	default:
+		return false
+	}
+}
+
+// Do does a command and answers when it is done: the result, or a
+// *session.Refusal, or ctx's error (the command may be done all the same; ask
+// again with the same key). A key (Idempotency-Key) that was seen in the last 10
+// minutes gets its first answer again and acts no more; empty: none.
+//
+// A command that widens is answered when it would survive a power cut; one that
+// narrows when it has acted, Durable says whether it was stored too.
+func (r *Runner) Do(ctx context.Context, e session.Event, key string) (session.Result, error) {
+	q := request{ctx: ctx, event: e, key: key, answer: make(chan answer, 1)}
+	if err := r.enqueue(q); err != nil {
+		return session.Result{}, err
+	}
+	select {
+	case a := <-q.answer:
+		return a.result, a.err
+	case <-ctx.Done():
+		return session.Result{}, ctx.Err()
+	case <-r.done:
+		select {
+		case a := <-q.answer:
+			return a.result, a.err
+		default:
+			return session.Result{}, stopping()
+		}
+	}
+}
+
+func (r *Runner) enqueue(q request) error {
+	select {
+	case <-r.done:
+		return stopping()
+	case r.commands <- q:
+		return nil
+	default:
+	}
+	switch q.event.What.(type) {
+	case session.EndCall, session.Mute, session.DisableVideo, session.Permissions:
+	default:
+		return busy()
+	}
+	wait := time.NewTimer(narrowWait)
+	defer wait.Stop()
+	select {
+	case <-r.done:
+		return stopping()
+	case r.commands <- q:
+		return nil
+	case <-q.ctx.Done():
+		return q.ctx.Err()
+	case <-wait.C:
+		return busy()
+	}
+}
+
+// Run loads the model, goes on with a session that it finds, closes Ready and
+// serves until ctx ends. Then the room hears `away`, the model is committed and
+// Run returns. It runs once.
+func (r *Runner) Run(ctx context.Context) error {
+	if r.running.Swap(true) {
+		return errors.New("cannot run the session: it runs already")
+	}
+	defer close(r.done)
+	r.start(ctx)
+	close(r.ready)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		timer.Reset(r.sleep())
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+			r.fact(ctx, session.Tick{})
+		case w := <-r.reports:
+			r.fact(ctx, w)
+		case q := <-r.commands:
+			r.command(ctx, q)
+		}
+	}
+	r.fact(context.WithoutCancel(ctx), session.Shutdown{})
+	r.refuseWaiting()
+	return nil
+}
+
+// refuseWaiting answers the commands that came too late.
+func (r *Runner) refuseWaiting() {
+	for {
+		select {
+		case q := <-r.commands:
+			q.answer <- answer{err: stopping()}
+		default:
+			return
+		}
+	}
+}
+
+// start takes up the stored session. One that cannot be read is given up: a
+// kiosk that does not start helps nobody.
+func (r *Runner) start(ctx context.Context) {
+	r.began = time.Now()
+	m, err := r.o.Store.Load()
+	if err != nil {
+		r.o.Log.Error("cannot go on with the stored session: it is given up", "error", err)
+		m, r.dirty = session.Model{}, true
+	}
+	doubtful := r.o.ClockDoubtful()
+	if back := m.LastAt.Sub(r.now()); back > 0 {
+		// The clock went back, so how long the kiosk was away is not known. Time
+		// goes on from the newest known moment: limits never grow.
+		r.offset, doubtful = back, true
+	}
+	r.m, r.saved = m, image(m)
+	if m.Exists() || r.dirty {
+		r.fact(ctx, session.Restarted{ClockDoubtful: doubtful})
+	}
+}
+
+// now is the model's time: wall clock at the start, monotonic from there.
+func (r *Runner) now() time.Time {
+	return r.began.Add(time.Since(r.began) + r.offset).Round(0).UTC()
+}
+
+// sleep is how long nothing is due.
+func (r *Runner) sleep() time.Duration {
+	d := time.Hour
+	if wake := session.Plan(r.m).Wake; !wake.IsZero() {
+		d = min(d, wake.Sub(r.now()))
+	}
+	if r.dirty {
+		d = min(d, recommitAfter)
+	}
+	return max(d, time.Millisecond)
+}
+
+// complete fills what only the runner knows into an event.
+func (r *Runner) complete(e session.Event) session.Event {
+	e.At = r.now()
+	if open, ok := e.What.(session.Open); ok {
+		open.Peer = rand.Text()
+		open.AskConsent = r.o.AskConsent
+		open.Limits = r.o.Limits
+		open.ClockDoubtful = r.o.ClockDoubtful()
+		e.What = open
+	}
+	return e
+}
+
+func busy() error {
+	return &session.Refusal{Code: session.CodeBusy, Message: "cannot take the command: too many are waiting", Hint: "Try again in a second."}
+}
+
+func stopping() error {
+	return &session.Refusal{Code: session.CodeStopping, Message: "cannot take the command: the kiosk is going down", Hint: "Try again in a few seconds."}
+}

@@ -1,0 +1,226 @@
+package session_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kioskd/daemon/session"
+)
+
+// walkEvents is how many random events TestRandomWalk plays.
+const walkEvents = 100_000
+
+// TestRandomWalk plays random events and checks after each what must always hold.
+func TestRandomWalk(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	reached := map[string]int{}
+	w := &walker{t: t, k: newKiosk(t)}
+	list := columns()
+	helpful := []func(int) session.What{
+		func(int) session.What { return open() }, func(int) session.What { return devices() }, func(int) session.What { return up() },
+		func(int) session.What {
+			return session.Permissions{Camera: session.Granted, Microphone: session.Granted}
+		},
+		loaded, joined, peer, media,
+	}
+	for i := range walkEvents {
+		k := w.k
+		k.now = k.now.Add(pause(rnd))
+		what := list[rnd.IntN(len(list))].what(k.m.Attempt)
+		if rnd.IntN(2) == 0 { // half of them help a call along, else it never lives
+			what = helpful[rnd.IntN(len(helpful))](k.m.Attempt)
+		}
+		if rnd.IntN(20) == 0 {
+			what = list[rnd.IntN(len(list))].what(k.m.Attempt - 1 - rnd.IntN(2)) // too late
+		}
+		if o, ok := what.(session.Open); ok {
+			o.Peer = fmt.Sprint("peer-", i)
+			what = o
+		}
+		before, looked := k.m, i%16 == 0 // looking is dear
+		var frozen session.Model
+		if looked {
+			frozen = k.m.Clone()
+		}
+		k.do(what)
+		if looked && !reflect.DeepEqual(before, frozen) {
+			t.Fatalf("event %d (%s) changed the model it was given", i, what.Name())
+		}
+		w.check(i, before, what)
+		reached[describe(k.m)]++
+		if k.m.Stopping || rnd.IntN(500) == 0 {
+			w.restart()
+		}
+	}
+	for _, s := range []string{
+		"none", "waiting_permissions", "waiting/loading", "waiting/joining", "waiting/participant", "active",
+		"reconnecting", "ended", "timeout", "error:network_unavailable", "error:camera_permission_required", "error:room_unavailable!",
+	} {
+		if reached[s] == 0 {
+			t.Errorf("the walk never came to %s", s)
+		}
+	}
+}
+
+// pause is mostly nothing, sometimes seconds, seldom minutes.
+func pause(rnd *rand.Rand) time.Duration {
+	switch n := rnd.IntN(100); {
+	case n < 70:
+		return 0
+	case n < 98:
+		return time.Duration(rnd.IntN(5000)) * time.Millisecond
+	default:
+		return time.Duration(rnd.IntN(180)) * time.Second
+	}
+}
+
+// walker also plays the world: what the effects have brought about.
+type walker struct {
+	t       *testing.T
+	k       *kiosk
+	started string // the peer identity that was told as started
+	camera  bool
+	mic     bool
+	silent  bool
+	in      int // attempt that is joined
+	load    int
+}
+
+func (w *walker) restart() {
+	b, err := w.k.m.Encode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m := session.Model{}
+	if w.k.m.Running() { // what is over leaves no record
+		if m, err = session.Decode(b); err != nil {
+			w.t.Fatalf("cannot read back %s: %v", describe(w.k.m), err)
+		}
+	}
+	w.k.m = m
+	w.camera, w.mic, w.silent, w.in, w.load = false, false, false, 0, 0
+	before := w.k.m
+	w.k.do(session.Restarted{})
+	w.check(-1, before, session.Restarted{})
+}
+
+func (w *walker) check(i int, before session.Model, what session.What) {
+	w.t.Helper()
+	m := w.k.m
+	fail := func(text string) {
+		w.t.Helper()
+		w.t.Fatalf("event %d (%s), %s -> %s: %s", i, what.Name(), describe(before), describe(m), text)
+	}
+	if m.State == session.Active && !slices.ContainsFunc(m.Participants, session.Participant.Live) && !m.Stopping {
+		fail("active without media")
+	}
+	if m.Running() && (m.SessionDeadline().IsZero() || session.Plan(m).Wake.IsZero() || session.Plan(m).Wake.After(m.SessionDeadline())) {
+		fail("no deadline")
+	}
+	if m.Running() && !session.Plan(m).Wake.After(m.LastAt) {
+		fail("a deadline that is over was left undone")
+	}
+	for _, o := range w.k.outputs {
+		if o == (session.Output{Key: "session", Value: "started"}) {
+			if w.started == m.Peer {
+				fail("started twice")
+			}
+			w.started = m.Peer
+		}
+	}
+	if (m.State == session.Error) != (m.Error.Code != "") || (m.State == session.Waiting) != (m.Phase != "") {
+		fail("state, step and error do not agree")
+	}
+	if before.State != m.State || !m.Running() && i%16 == 0 {
+		w.traces(fail)
+	}
+	w.choices(before, what, fail)
+	w.world(what, fail)
+}
+
+// traces: what is over holds nothing of the patient.
+func (w *walker) traces(fail func(string)) {
+	m := w.k.m
+	if m.Running() {
+		return
+	}
+	m.Error.Title = "" // shown for the last 60 s
+	b, err := json.Marshal(m)
+	if err != nil || strings.Contains(string(b), "CANARY") || m.Room != nil || m.Participants != nil || m.Title != "" || m.ChatOpen {
+		fail("traces of the patient are left")
+	}
+}
+
+// choices: what was off is turned on by the patient's own command only.
+func (w *walker) choices(before session.Model, what session.What, fail func(string)) {
+	m := w.k.m
+	if before.Peer != m.Peer || !before.Running() || !m.Running() {
+		return
+	}
+	if _, ok := what.(session.Mute); before.Muted && !m.Muted && !ok {
+		fail("unmuted by itself")
+	}
+	if _, ok := what.(session.DisableVideo); before.VideoOff && !m.VideoOff && !ok {
+		fail("video turned on by itself")
+	}
+	if w.k.err != nil && (before.Muted != m.Muted || before.VideoOff != m.VideoOff || before.Camera != m.Camera) {
+		fail("a refused command changed something")
+	}
+	if session.Narrows(before, what) && w.k.err != nil {
+		fail("a narrowing command was refused")
+	}
+}
+
+// world: the effects bring the world to the plan, and it never shows what it must not.
+func (w *walker) world(what session.What, fail func(string)) {
+	if _, ok := what.(session.Restarted); ok {
+		w.camera, w.mic, w.silent, w.in, w.load = false, false, false, 0, 0
+	}
+	for _, e := range w.k.effects {
+		switch e := e.(type) {
+		case session.OpenCamera:
+			w.camera = true
+		case session.CloseCamera:
+			w.camera = false
+		case session.OpenMicrophone:
+			w.mic = true
+			if w.k.m.Muted && !w.silent {
+				fail("the microphone was opened before the silence")
+			}
+		case session.CloseMicrophone:
+			w.mic = false
+		case session.SetMuted:
+			w.silent = e.Muted
+		case session.LoadRoom:
+			w.load = e.Params.Attempt
+		case session.CancelLoad:
+			w.load = 0
+		case session.JoinRoom:
+			w.in, w.load = e.Params.Attempt, 0
+		case session.LeaveRoom:
+			w.in = 0
+		}
+	}
+	plan := session.Plan(w.k.m)
+	if w.camera != plan.Camera || w.mic != plan.Microphone || w.mic && w.silent != plan.Muted {
+		fail("the devices are not as planned")
+	}
+	if (w.in != 0) != (plan.Join != nil) || plan.Join != nil && w.in != plan.Join.Attempt || plan.Load != nil && w.load != plan.Load.Attempt {
+		fail("the room is not as planned")
+	}
+	m := w.k.m
+	if w.camera && (m.VideoOff || !m.Running() || m.Stopping || m.State == session.WaitingPermissions || m.State == session.Error) {
+		fail("the camera is open")
+	}
+	if w.mic && (!m.Running() || m.Stopping || m.State == session.WaitingPermissions || m.State == session.Error) {
+		fail("the microphone is open")
+	}
+}
