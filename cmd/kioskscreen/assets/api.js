@@ -1,0 +1,21 @@
+// Calls of the control API, through the door on our own origin.
+
+const callTimeout = 16000; // ms; the door gives up on the daemon after 15 s
+
+// call sends JSON and gives {ok, status, data, problem}. It never throws: a door
+// that is gone reads as the problem daemon_unreachable.
+export async function call(method, path, body) {
+  const headers = {};
+  if (method !== "GET") headers["Idempotency-Key"] = crypto.randomUUID();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  try {
+    const answer = await fetch(path, {
+      method, headers, signal: AbortSignal.timeout(callTimeout),
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const data = (answer.headers.get("Content-Type") ?? "").includes("json") ? await answer.json() : null;
+    return answer.ok ? { ok: true, status: answer.status, data } : { ok: false, status: answer.status, problem: data };
+  } catch {
+    return { ok: false, status: 0, problem: { code: "daemon_unreachable" } };
+  }
+}

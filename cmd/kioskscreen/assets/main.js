@@ -1,0 +1,150 @@
+// The touchscreen page. It holds no state of the call: it shows what the daemon's
+// event stream says and sends touches to the API. A reload changes nothing.
+
+import { Words } from "./words.js";
+import { Link } from "./link.js";
+import { Controls, icon } from "./controls.js";
+import { Stage, calling } from "./stage.js";
+import { Panel, say } from "./panel.js";
+import { Idle } from "./idle.js";
+import { listen } from "./probe.js";
+
+const toastTime = 6000; // ms
+const mostBanners = 2;
+const severities = ["error", "warning", "info"]; // the worst first
+const $ = (id) => document.getElementById(id);
+
+const words = new Words();
+const stage = new Stage(words);
+const controls = new Controls($("controls"), words, refused);
+const panel = new Panel(words, refused, () => { dismissed = appointment(); render(false); });
+const idle = new Idle(words, chooseLanguage);
+const link = new Link({
+  state: () => render(false),
+  status: (next, fresh) => { status = next; render(fresh); },
+  output: (output) => { window.kiosk.outputs.push(output); window.kiosk.outputs.splice(0, window.kiosk.outputs.length - 64); },
+});
+
+let status = { session: null, conditions: [] };
+let dismissed = null; // the finished session the patient has left
+let toastTimer = 0;
+let chosen = false; // a language was touched
+
+// appointment tells one session from the next, without the patient's data.
+function appointment() {
+  const s = status.session;
+  return s && `${s.opened_at ?? ""} ${s.state} ${s.ended_at ?? ""}`;
+}
+
+// shown is the session on the screen: none once a finished one was left.
+function shown() {
+  return appointment() === dismissed ? null : status.session;
+}
+
+function render(fresh) {
+  if (!words.ready) return; // loadWords comes back here
+  const body = document.body;
+  const session = shown();
+  const up = link.state === "up";
+  const state = up ? session?.state ?? "none" : "starting";
+  const mode = session && calling.has(session.state) ? "call" : up && !session ? "idle" : "notice";
+  const entered = mode === "idle" && body.dataset.mode !== "idle";
+  body.dataset.link = link.state;
+  body.dataset.state = state;
+  body.dataset.mode = mode;
+  if (window.kiosk.state !== state) $("toast").hidden = true; // it spoke of what was
+  window.kiosk.state = state;
+  window.kiosk.session = session;
+  stage.draw(session, fresh);
+  controls.draw(up ? session : null);
+  drawBanner(up ? status.conditions ?? [] : []);
+  $("idle").hidden = mode !== "idle";
+  if (!up) panel.link(link.state);
+  else if (session) panel.session(session);
+  else panel.hide();
+  if (state === "active") say(words.text("state.active.title"));
+  if (mode === "idle") say(words.text("state.none.text"));
+  if (entered) enterIdle();
+}
+
+// enterIdle leaves nothing of the last patient: no code, no language.
+function enterIdle() {
+  idle.clear();
+  idle.shown();
+  if (chosen) {
+    chosen = false;
+    loadWords("");
+  }
+}
+
+function drawBanner(conditions) {
+  const worst = conditions.toSorted((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+  const rows = worst.slice(0, mostBanners).map((c) => {
+    const row = document.createElement("div");
+    row.dataset.code = c.code;
+    row.dataset.severity = c.severity;
+    const title = document.createElement("strong");
+    title.textContent = words.first([`condition.${c.code}.title`], c.message);
+    const text = document.createElement("span");
+    text.append(title, words.first([`condition.${c.code}.hint`], c.hint ?? ""));
+    row.append(icon(c.severity === "info" ? "i-info" : "i-warning"), text);
+    return row;
+  });
+  const banner = $("banner");
+  const key = rows.map((r) => r.dataset.code + r.textContent).join();
+  banner.hidden = rows.length === 0;
+  if (banner.dataset.key === key) return; // said once to a screen reader
+  banner.dataset.key = key;
+  banner.replaceChildren(...rows);
+}
+
+function refused(problem) {
+  const toast = $("toast");
+  toast.textContent = words.refusal(problem);
+  toast.hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { toast.hidden = true; }, toastTime);
+}
+
+async function chooseLanguage(lang) {
+  chosen = true;
+  await loadWords(lang);
+}
+
+async function loadWords(lang) {
+  try {
+    await words.load(lang);
+  } catch {
+    return; // the words there are stay
+  }
+  idle.draw();
+  render(false);
+}
+
+// window.kiosk lets a test see what a patient sees. It takes no orders.
+window.kiosk = {
+  state: "starting",
+  session: null,
+  outputs: [],
+  get link() { return link.state; },
+  get remote() { return picture(stage.remote); },
+  get self() { return picture(stage.self); },
+  get audio() { return listen(stage.remote?.stream ?? null); },
+};
+
+function picture(view) {
+  if (!view) return null;
+  const { frames, firstFrameAt, lastPicture, connections, running, live, video } = view;
+  return { frames, firstFrameAt, lastPicture, connections, running, live, video };
+}
+
+window.addEventListener("pagehide", () => { stage.leave(); link.stop(); });
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+window.addEventListener("contextmenu", (event) => event.preventDefault());
+
+// The words and the first status come side by side.
+link.start();
+for (let delay = 250; !words.ready; delay = Math.min(delay * 2, 2000)) {
+  await loadWords("");
+  if (!words.ready) await new Promise((resolve) => setTimeout(resolve, delay));
+}

@@ -1,0 +1,241 @@
+// One WHEP view (draft-ietf-wish-whep): one stream of the daemon's in one video
+// element, kept alive by what is really seen. The state of the ICE connection is
+// never trusted: it says "connected" long after the picture has stopped.
+
+const firstDelay = 250; // ms before a view is made again; doubles
+const longestDelay = 2000;
+const stall = 2000; // ms without a new frame
+const longestPictureDelay = 30000; // ms, while sound flows and only the picture is missing
+const offerTimeout = 5000;
+const settle = 4000; // ms that a new connection has for its first media
+const look = 500; // ms between two looks at the counters
+
+// Modes of expectation:
+//   "picture"  frames must come
+//   "sound"    frames or sound must come
+//   "nothing"  silence is no fault (the other side is away)
+export class View {
+  frames = 0; // shown, over all connections of this view
+  firstFrameAt = 0; // ms since the epoch
+  lastPicture = 0; // performance.now() of the last new frame
+  lastSound = 0;
+  connections = 0;
+  #pc = null;
+  #location = null;
+  #stream = null;
+  #running = false;
+  #turn = 0; // what belongs to an older turn is dropped
+  #delay = firstDelay;
+  #pictureDelay = stall;
+  #since = 0;
+  #mode = "picture";
+  #timer = 0;
+  #retry = 0;
+  #counting = false;
+  #counted = { frames: 0, packets: 0 };
+
+  // options: path ("/v1/views/self"), video, still (canvas), sound (bool),
+  // changed() after anything the screen shows, blocked() when the browser
+  // refuses to play sound.
+  constructor(options) {
+    this.options = options;
+    this.video = options.video;
+  }
+
+  get stream() { return this.#stream; }
+  get running() { return this.#running; }
+  get live() { return this.#running && performance.now() - this.lastPicture < stall + look; }
+
+  start() {
+    if (this.#running) return;
+    this.#running = true;
+    this.#timer = setInterval(() => this.#look(), look);
+    this.#connect();
+    this.#countFrames();
+  }
+
+  // stop ends the view and forgets the picture.
+  stop() {
+    if (!this.#running) return;
+    this.#running = false;
+    clearInterval(this.#timer);
+    this.#hangUp();
+    this.video.srcObject = null;
+    this.options.still.hidden = true;
+    this.options.still.width = 0; // drops the pixels
+    this.lastPicture = 0;
+  }
+
+  // restart makes the view again at once, for a daemon that has restarted.
+  restart() {
+    if (!this.#running) return;
+    this.#delay = firstDelay;
+    this.#pictureDelay = stall;
+    this.#connect();
+  }
+
+  expect(mode) {
+    if (mode === this.#mode) return;
+    this.#mode = mode;
+    if (this.#since !== Infinity) this.#since = performance.now(); // not while connecting
+  }
+
+  async #connect() {
+    this.#keepStill();
+    this.#hangUp();
+    const turn = ++this.#turn;
+    const pc = new RTCPeerConnection();
+    this.#pc = pc;
+    this.connections++;
+    this.#counted = { frames: 0, packets: 0 };
+    pc.ontrack = (event) => this.#show(pc, event.track);
+    try {
+      pc.addTransceiver("video", { direction: "recvonly" });
+      if (this.options.sound) pc.addTransceiver("audio", { direction: "recvonly" });
+      await pc.setLocalDescription();
+      const made = await offer(this.options.path, pc.localDescription.sdp);
+      if (turn !== this.#turn) { forget(made.location); return; }
+      this.#location = made.location;
+      await pc.setRemoteDescription({ type: "answer", sdp: made.answer });
+      this.#since = performance.now();
+    } catch {
+      if (turn === this.#turn) this.#later();
+    }
+  }
+
+  // #later tries again, slower each time until media flows.
+  #later() {
+    clearTimeout(this.#retry);
+    this.#since = Infinity; // no second attempt beside this one
+    this.#retry = setTimeout(() => { if (this.#running) this.#connect(); }, this.#delay);
+    this.#delay = Math.min(this.#delay * 2, longestDelay);
+  }
+
+  #hangUp() {
+    this.#turn++;
+    clearTimeout(this.#retry);
+    this.#since = Infinity;
+    forget(this.#location);
+    this.#location = null;
+    this.#pc?.close();
+    this.#pc = null;
+  }
+
+  #show(pc, track) {
+    if (pc !== this.#pc) return;
+    if (!this.#stream || !this.#stream.active || this.video.srcObject !== this.#stream) this.#stream = new MediaStream();
+    this.#stream.addTrack(track);
+    this.video.srcObject = this.#stream;
+    this.play();
+  }
+
+  async play() {
+    try {
+      await this.video.play();
+    } catch (error) {
+      if (error.name !== "NotAllowedError") return; // the source was changed meanwhile
+      this.video.muted = true;
+      this.video.play().catch(() => {});
+      this.options.blocked?.();
+    }
+  }
+
+  // #keepStill holds the last picture in place while the next one is fetched: an
+  // element whose source changes goes blank.
+  #keepStill() {
+    const { still } = this.options;
+    if (!this.lastPicture || !this.video.videoWidth) return;
+    still.width = this.video.videoWidth;
+    still.height = this.video.videoHeight;
+    still.getContext("2d").drawImage(this.video, 0, 0);
+    still.hidden = false;
+  }
+
+  // #countFrames keeps exactly one callback pending; one that is left over from
+  // before a stop counts for the start after it.
+  #countFrames() {
+    if (!this.#running || this.#counting) return;
+    this.#counting = true;
+    this.video.requestVideoFrameCallback((_, { receiveTime }) => {
+      this.#counting = false;
+      if (!this.#running) return;
+      // A track that ends shows a black frame of the browser's own making; only
+      // frames that came over the wire have a time of arrival.
+      if (receiveTime === undefined) return this.#countFrames();
+      this.frames++;
+      this.firstFrameAt ||= performance.timeOrigin + performance.now();
+      this.#sawPicture();
+      this.#countFrames();
+    });
+  }
+
+  #sawPicture() {
+    const first = !this.live;
+    this.lastPicture = performance.now();
+    this.#delay = firstDelay;
+    this.#pictureDelay = stall;
+    if (first || !this.options.still.hidden) {
+      this.options.still.hidden = true;
+      this.options.changed?.();
+    }
+  }
+
+  // #look reads the decoder's own counters: a page in the background is shown no
+  // frames and still must not make its views again.
+  async #look() {
+    const pc = this.#pc;
+    if (!pc) return;
+    let frames = 0, packets = 0;
+    for (const s of (await pc.getStats()).values()) {
+      if (s.type !== "inbound-rtp") continue;
+      if (s.kind === "video") frames += s.framesDecoded ?? 0;
+      if (s.kind === "audio") packets += s.packetsReceived ?? 0;
+    }
+    if (pc !== this.#pc) return;
+    const now = performance.now();
+    if (frames > this.#counted.frames) this.#sawPicture();
+    if (packets > this.#counted.packets) this.lastSound = now;
+    this.#counted = { frames, packets };
+    this.#judge(now, pc);
+    this.options.changed?.();
+  }
+
+  #judge(now, pc) {
+    const { frames, packets } = this.#counted;
+    const patience = frames + packets > 0 ? stall : settle;
+    const quiet = now - Math.max(this.lastPicture, this.#since);
+    const silent = now - Math.max(this.lastSound, this.lastPicture, this.#since);
+    switch (this.#mode) {
+      case "picture":
+        if (quiet <= patience) return;
+        if (silent > patience) return this.#later();
+        // Sound flows, so the way is good; only the picture is missing. Making the
+        // view again interrupts the sound: rarely, and ever more rarely.
+        if (quiet <= this.#pictureDelay) return;
+        this.#pictureDelay = Math.min(this.#pictureDelay * 4, longestPictureDelay);
+        return this.#connect();
+      case "sound":
+        if (silent > patience) this.#later();
+        else this.#delay = firstDelay;
+        return;
+      default:
+        if ((pc.connectionState === "failed" || pc.connectionState === "closed") && this.#since !== Infinity) this.#later();
+    }
+  }
+}
+
+// offer posts an SDP offer. The offer need not carry candidates: the answer holds
+// the daemon's loopback ones and the browser comes to them.
+async function offer(path, sdp) {
+  const answer = await fetch(path, {
+    method: "POST", body: sdp, headers: { "Content-Type": "application/sdp" }, signal: AbortSignal.timeout(offerTimeout),
+  });
+  if (answer.status !== 201) throw new Error(`cannot open the view: status ${answer.status}`);
+  return { location: answer.headers.get("Location"), answer: await answer.text() };
+}
+
+// forget deletes a view at the daemon; keepalive lets it outlive the page. One
+// that is not deleted expires there by itself.
+function forget(location) {
+  if (location) fetch(location, { method: "DELETE", keepalive: true }).catch(() => {});
+}
