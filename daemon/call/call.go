@@ -247,16 +247,35 @@ func (c *Call) showOff(ctx context.Context) {
 // JoinParams say which room and as whom.
 type JoinParams struct {
 	Provider, URL, Token, Peer string
-	ICEServers                 []webrtc.ICEServer
+	ICEServers                 []ICEServer
 	// Attempt comes back with every Event of this room.
 	Attempt int
+}
+
+// ICEServer is one STUN or TURN server (RFC 7064, RFC 7065). A TURN server has
+// a user name and a credential.
+type ICEServer struct {
+	URLs                 []string
+	Username, Credential string
+}
+
+func webrtcServers(in []ICEServer) []webrtc.ICEServer {
+	out := make([]webrtc.ICEServer, 0, len(in))
+	for _, i := range in {
+		s := webrtc.ICEServer{URLs: i.URLs}
+		if i.Username != "" || i.Credential != "" {
+			s.Username, s.Credential = i.Username, i.Credential
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // ErrJoined is returned by Join while there is a room.
 var ErrJoined = errors.New("cannot join a room: still in another one, leave it first")
 
-// Join enters the room and returns when its server has let us in; ctx bounds
-// that. Errors wrap room.ErrRefused or room.ErrUnreachable.
+// Join enters the room and returns when its server has let us in, which Joined
+// reports too; ctx bounds that. Errors wrap room.ErrRefused or room.ErrUnreachable.
 func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	provider, err := c.opts.Providers.Get(p.Provider)
 	if err != nil {
@@ -268,17 +287,24 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 		return ErrJoined
 	}
 	path := c.opts.Path
-	path.ICEServers = p.ICEServers
-	c.peers.reset(p.Attempt)
+	path.ICEServers = webrtcServers(p.ICEServers)
+	c.peers.reset()
+	// The room may report before Join has returned: that we are in comes first.
+	var in sync.Once
+	joined := func() { c.opts.Events(Joined{Attempt: p.Attempt}) }
 	r, err := provider.Join(ctx, room.Params{
 		URL: p.URL, Token: p.Token, Peer: p.Peer, Path: path,
 		Tracks: []webrtc.TrackLocal{c.audio.track, c.video.track},
-		Events: func(e room.Event) { c.roomEvent(p.Attempt, e) },
-		Log:    c.opts.Log.With("room", p.Provider),
+		Events: func(e room.Event) {
+			in.Do(joined)
+			c.roomEvent(p.Attempt, e)
+		},
+		Log: c.opts.Log.With("room", p.Provider),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot join the room: %w", err)
 	}
+	in.Do(joined)
 	c.room = r
 	return nil
 }

@@ -286,6 +286,9 @@ func TestCallSendsPicturesAndSound(t *testing.T) {
 	k.Apply(call.Media{Camera: true, Microphone: true})
 	k.join(t, 1)
 	directtest.New(t, k.url, "t", e.packet)
+	if j := awaitEvent[call.Joined](t, k); j.Attempt != 1 {
+		t.Errorf("in the room: %+v", j)
+	}
 	p := awaitEvent[call.PeerJoined](t, k)
 	if p.Attempt != 1 || p.Participant.ID != directtest.PeerID {
 		t.Errorf("joined: %+v", p)

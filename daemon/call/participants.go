@@ -14,6 +14,8 @@ import (
 type Event interface{ isCallEvent() }
 
 type (
+	// Joined: the room let us in; the first event of an attempt.
+	Joined struct{ Attempt int }
 	// PeerJoined: somebody is in the room.
 	PeerJoined struct {
 		Attempt     int
@@ -53,6 +55,7 @@ type (
 	EncoderFailed struct{ Kind string }
 )
 
+func (Joined) isCallEvent()        {}
 func (PeerJoined) isCallEvent()    {}
 func (PeerLeft) isCallEvent()      {}
 func (MediaArrived) isCallEvent()  {}
@@ -74,17 +77,16 @@ type participant struct {
 const maxParticipants = 8
 
 type participants struct {
-	mu      sync.Mutex
-	attempt int
-	byID    map[string]*participant
-	pumps   sync.WaitGroup
+	mu    sync.Mutex
+	byID  map[string]*participant
+	pumps sync.WaitGroup
 }
 
-// reset forgets everybody unless attempt continues the same room.
-func (p *participants) reset(attempt int) {
+// reset makes room where too many have come and gone. Who is known stays: the
+// page's views of them go on when they are met again.
+func (p *participants) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.attempt = attempt
 	if p.byID == nil || len(p.byID) >= maxParticipants {
 		p.byID = map[string]*participant{}
 	}

@@ -1,0 +1,53 @@
+package daemon
+
+import (
+	"errors"
+
+	"kioskd/daemon/call"
+	"kioskd/daemon/room"
+	"kioskd/daemon/session"
+)
+
+// sessionEvent translates what the call reports into the session's language.
+// ok is false for what the session need not know.
+func sessionEvent(e call.Event) (w session.What, ok bool) {
+	switch e := e.(type) {
+	case call.Joined:
+		return session.Joined{Attempt: e.Attempt}, true
+	case call.PeerJoined:
+		return session.PeerJoined{Attempt: e.Attempt, Participant: session.Participant{
+			ID: e.Participant.ID, Name: session.PatientText(e.Participant.Name), Role: e.Participant.Role,
+		}}, true
+	case call.PeerLeft:
+		return session.PeerLeft{Attempt: e.Attempt, Participant: e.ID, How: leavingOf(e.Reason)}, true
+	case call.MediaArrived:
+		return session.MediaArrived{Attempt: e.Attempt, Participant: e.ID, Kind: session.Kind(e.Kind)}, true
+	case call.MediaLost:
+		return session.MediaLost{Attempt: e.Attempt, Participant: e.ID}, true
+	case call.MediaBack:
+		return session.MediaBack{Attempt: e.Attempt, Participant: e.ID}, true
+	case call.RoomLost:
+		return session.RoomLost{Attempt: e.Attempt}, true
+	case call.RoomBack:
+		return session.RoomBack{Attempt: e.Attempt}, true
+	case call.RoomClosed:
+		code := session.CodeRoom
+		if errors.Is(e.Err, room.ErrRefused) {
+			code = session.CodeTokenRefused
+		}
+		return session.JoinFailed{Attempt: e.Attempt, Code: code, Retryable: true}, true
+	default:
+		return nil, false
+	}
+}
+
+func leavingOf(r room.Reason) session.Leaving {
+	switch r {
+	case room.ReasonBye:
+		return session.Bye
+	case room.ReasonAway:
+		return session.Away
+	default:
+		return session.Lost
+	}
+}

@@ -1,0 +1,312 @@
+// Package daemon is kioskd without its command line: Run builds the parts,
+// starts them in order and stops them in reverse.
+//
+// It decides nothing and knows no protocol; it is where the parts meet. Imported
+// by cmd/kioskd.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pion/mediadevices/pkg/prop"
+
+	"kioskd/capture/encode"
+	"kioskd/configs"
+	"kioskd/configs/words"
+	"kioskd/daemon/api"
+	"kioskd/daemon/api/apitype"
+	apipeer "kioskd/daemon/api/peer"
+	"kioskd/daemon/backend"
+	"kioskd/daemon/call"
+	"kioskd/daemon/health"
+	"kioskd/daemon/network"
+	"kioskd/daemon/room"
+	"kioskd/daemon/room/direct"
+	"kioskd/daemon/room/peer"
+	"kioskd/daemon/session"
+	"kioskd/daemon/session/runner"
+	"kioskd/store"
+	"kioskd/systemd"
+)
+
+// closeWithin bounds the end of the call's connections.
+const closeWithin = 3 * time.Second
+
+// kiosk is the running daemon's parts.
+type kiosk struct {
+	cfg     configs.Config
+	log     *slog.Logger
+	words   *words.Catalogue
+	health  *health.Set
+	store   *store.Store
+	devices *devices
+	backend *backend.Client
+	call    *call.Call
+	work    *performer
+	runner  *runner.Runner
+	api     *api.Server
+	notify  *systemd.Notifier
+}
+
+// Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
+// be without. When it returns, every goroutine and every device file is gone.
+func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *slog.Logger) error {
+	ln, err := listen(cfg.API.Socket)
+	if err != nil {
+		return err
+	}
+	k, err := build(cfg, version, log)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	return k.run(ctx, ln)
+}
+
+// build makes the parts from the bottom up. Nothing runs yet.
+func build(cfg configs.Config, version apitype.Version, log *slog.Logger) (*kiosk, error) {
+	k := &kiosk{cfg: cfg, log: log, health: health.New(), notify: systemd.NewNotifier()}
+	var err error
+	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
+		return nil, fmt.Errorf("cannot start without words: %w", err)
+	}
+	if k.backend, err = backend.New(backend.Options{
+		URL: cfg.Backend.URL, Token: backend.FileToken(cfg.Backend.TokenFile), CAFile: cfg.Backend.CAFile,
+		AllowHosts: cfg.Backend.AllowHosts, Timeout: cfg.Backend.Timeout(),
+		Device: cfg.Backend.Device, Platform: cfg.Backend.Platform, Log: log.With("part", "backend"),
+	}); err != nil {
+		return nil, fmt.Errorf("cannot use the [backend] settings: %w", err)
+	}
+	k.devices = newDevices(cfg, k.words, k.health, log.With("part", "devices"))
+	if err := k.buildCall(); err != nil {
+		return nil, err
+	}
+	if k.store, err = store.Open(cfg.Store.Dir, store.Options{Log: log.With("part", "store")}); err != nil {
+		return nil, fmt.Errorf("cannot open the store: %w", err)
+	}
+	if aside := k.store.SetAside(); aside != "" {
+		k.health.Set("store_damaged", apitype.SeverityWarning,
+			k.words.Text("condition.store_damaged.title"), k.words.Text("condition.store_damaged.hint"))
+	}
+	if err := k.buildSession(version); err != nil {
+		return nil, errors.Join(err, k.store.Close())
+	}
+	return k, nil
+}
+
+func (k *kiosk) buildCall() error {
+	c := k.cfg
+	media := prop.Media{
+		Video: prop.Video{Width: c.Camera.Width, Height: c.Camera.Height, FrameRate: float32(c.Camera.FPS)},
+		Audio: prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
+	}
+	var err error
+	k.work = newPerformer(k.log.With("part", "performer"))
+	k.call, err = call.New(call.Options{
+		Providers: room.Providers{"direct": &direct.Provider{Client: k.backend.HTTP()}},
+		Path: peer.Options{
+			Loopback: c.Room.Loopback, IgnoreInterfaces: c.Network.IgnoreInterfaces,
+			Timing: peer.Timing{Disconnected: c.Room.ICEDisconnected(), Failed: c.Room.ICEFailed(), Keepalive: c.Room.ICEKeepalive()},
+		},
+		VideoEncoder: encode.VP8Params{
+			BitRate: c.Video.BitrateKbps * 1000, FrameRate: float64(c.Camera.FPS), CPUUsed: c.Video.CPUUsed, Threads: c.Video.Threads,
+		},
+		AudioEncoder: encode.OpusParams{BitRate: c.Audio.BitrateKbps * 1000},
+		Media:        media,
+		Camera:       k.devices.runCamera, Microphone: k.devices.runMicrophone,
+		OffWords: []string{k.words.Text("slate.video_off")},
+		Events:   k.callEvent, Log: k.log.With("part", "call"),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot build the call: %w", err)
+	}
+	return nil
+}
+
+func (k *kiosk) buildSession(version apitype.Version) error {
+	var err error
+	k.runner, err = runner.New(runner.Options{
+		Store: persistence{k.store}, Perform: k.work.perform, Publish: k.published,
+		AskConsent: k.cfg.Session.AskConsent,
+		Limits:     session.Limits{Wait: k.cfg.Session.Wait(), Session: k.cfg.Session.Limit(), Reconnect: k.cfg.Session.Reconnect()},
+		Log:        k.log.With("part", "session"),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot build the session: %w", err)
+	}
+	k.work.call, k.work.backend, k.work.check = k.call, k.backend, k.devices.report
+	k.work.post = k.runner.Post
+	auth, err := apipeer.NewAuth()
+	if err != nil {
+		return fmt.Errorf("cannot find out who may do what: %w", err)
+	}
+	k.api, err = api.New(api.Deps{
+		Session: k.runner, Views: views{k.call}, Devices: k.devices.list, Quality: k.call.Figures,
+		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot build the control API: %w", err)
+	}
+	k.devices.changed = k.deviceChanged
+	return nil
+}
+
+// callEvent passes what the call reports on to the session.
+func (k *kiosk) callEvent(e call.Event) {
+	if w, ok := sessionEvent(e); ok && !k.runner.Post(w) {
+		k.log.Error("cannot tell the session what happened in the call", "event", w.Name())
+	}
+}
+
+// deviceChanged tells the session and the watchers of a device that came or went.
+func (k *kiosk) deviceChanged() {
+	k.work.recheck()
+	k.api.Changed()
+}
+
+// published runs in the session's goroutine, after each commit.
+func (k *kiosk) published(s session.Snapshot) {
+	k.api.Publish(s)
+	if s.Durable {
+		k.health.Clear("store_degraded")
+	} else {
+		k.health.Set("store_degraded", apitype.SeverityError,
+			k.words.Text("condition.store_degraded.title"), k.words.Text("condition.store_degraded.hint"))
+	}
+	if err := k.notify.Status(statusLine(s.Model)); err != nil {
+		k.log.Warn("cannot tell systemd the status", "error", err)
+	}
+}
+
+// statusLine is what `systemctl status` shows. It names nobody.
+func statusLine(m session.Model) string {
+	switch {
+	case !m.Exists():
+		return "Idle: no session"
+	case m.State == session.Error:
+		return "Session: error, " + m.Error.Code
+	case m.State == session.Waiting:
+		return "Session: waiting, " + string(m.Phase)
+	default:
+		return "Session: " + string(m.State)
+	}
+}
+
+// run starts the parts, reports READY and waits for the end.
+func (k *kiosk) run(ctx context.Context, ln net.Listener) error {
+	// The performer and the API outlive the session: its farewell needs both.
+	after, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var late, early sync.WaitGroup
+	fail := func(what string, err error) {
+		if err != nil {
+			cancel(fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	late.Go(func() { k.work.run(after) })
+	late.Go(func() { fail("the control API", k.api.Run(after, ln)) })
+	early.Go(func() { fail("the session", k.runner.Run(ctx)) })
+	early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
+	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
+	k.ready(ctx)
+	<-ctx.Done()
+
+	if err := k.notify.Stopping(); err != nil {
+		k.log.Warn("cannot tell systemd that we stop", "error", err)
+	}
+	early.Wait()
+	stop()
+	late.Wait()
+	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer done()
+	k.call.Close(closing)
+	k.backend.Close()
+	err := k.store.Close()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return errors.Join(fmt.Errorf("cannot go on: %w", cause), err)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot close the store: %w", err)
+	}
+	return nil
+}
+
+// ready looks at the devices once, so that the first answer is a true one, and
+// tells systemd.
+func (k *kiosk) ready(ctx context.Context) {
+	select {
+	case <-k.runner.Ready():
+	case <-ctx.Done():
+		return
+	}
+	k.work.recheck()
+	if err := k.notify.Ready(statusLine(k.runner.Model())); err != nil {
+		k.log.Warn("cannot tell systemd that we are ready", "error", err)
+	}
+	k.log.Info("ready", "socket", k.cfg.API.Socket)
+}
+
+// alive is the watchdog's question: a round trip through the session's inbox.
+func (k *kiosk) alive(ctx context.Context) error {
+	_, err := k.runner.Do(ctx, session.Event{What: session.Tick{}}, "")
+	return err
+}
+
+func (k *kiosk) watchNetwork(ctx context.Context) error {
+	o := network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
+	return network.Watch(ctx, o, func(up bool) {
+		k.log.Info("network", "up", up)
+		if !k.runner.Post(session.NetworkChanged{Up: up}) {
+			k.log.Error("cannot tell the session about the network")
+		}
+	})
+}
+
+// listen takes the control socket from systemd, or makes it: 0660, its group is
+// the daemon's.
+func listen(path string) (net.Listener, error) {
+	given, err := systemd.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("cannot take the control socket: %w", err)
+	}
+	for _, list := range given {
+		return list[0], nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // the socket's own mode guards it
+		return nil, fmt.Errorf("cannot make the control socket's folder: %w", err)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on the control socket (is its path longer than 107 bytes?): %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil { //nolint:gosec // group kiosk opens it
+		return nil, errors.Join(fmt.Errorf("cannot set the control socket's mode: %w", err), ln.Close())
+	}
+	return ln, nil
+}
+
+// removeStale removes a socket that nobody listens on, left by a crash.
+func removeStale(path string) error {
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", path)
+	if err == nil {
+		return errors.Join(fmt.Errorf("cannot listen on %s: another kioskd answers there, stop it first", path), c.Close())
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot remove the stale control socket: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// Chromium is where Debian's package puts it.
+const Chromium = "/usr/bin/chromium"
+
+// Browser is one headless Chromium with a profile of its own, showing one page.
+type Browser struct {
+	ctx    context.Context //nolint:containedctx // chromedp keeps the browser in its context
+	cancel []context.CancelFunc
+	log    *os.File
+}
+
+// Open starts a Chromium of the given window size and shows url in it. name
+// tells profiles and logs apart.
+func (s *Stage) Open(ctx context.Context, name, url string, width, height int) (*Browser, error) {
+	profile := s.abs("browser-" + name)
+	if err := os.MkdirAll(profile, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make a browser profile: %w", err)
+	}
+	if c := s.opts.Credential; c != nil {
+		if err := os.Lchown(profile, int(c.Uid), int(c.Gid)); err != nil {
+			return nil, fmt.Errorf("cannot hand over a browser profile: %w", err)
+		}
+	}
+	log, err := os.OpenFile(filepath.Join(s.dir, "logs", "browser-"+name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the browser's log: %w", err)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(Chromium), chromedp.UserDataDir(profile), chromedp.CombinedOutput(log),
+		chromedp.Flag("no-sandbox", true), // as root, and in a namespace, it has none to offer
+		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
+		chromedp.WindowSize(width, height),
+		chromedp.ModifyCmdFunc(func(c *exec.Cmd) {
+			c.Env = s.environ()
+			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.opts.Credential}
+		}))
+	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(ctx), options...)
+	tab, closeTab := chromedp.NewContext(allocator)
+	b := &Browser{ctx: tab, cancel: []context.CancelFunc{closeTab, stop}, log: log}
+	// The first call starts the browser, which lives as long as its context:
+	// the deadline is for the second.
+	if err := chromedp.Do(tab); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot start Chromium for %s: %w", name, err), b.Close())
+	}
+	if err := b.do(ctx, chromedp.Navigate(url)); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot show the page of %s: %w", name, err), b.Close())
+	}
+	return b, nil
+}
+
+// actionWithin bounds one question to a page.
+const actionWithin = 10 * time.Second
+
+// bounded gives the tab's context ctx's end and actionWithin.
+func (b *Browser) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	t, cancel := context.WithTimeout(b.ctx, actionWithin)
+	stop := context.AfterFunc(ctx, cancel)
+	return t, func() { stop(); cancel() }
+}
+
+func (b *Browser) do(ctx context.Context, a ...chromedp.Action[chromedp.Void]) error {
+	t, cancel := b.bounded(ctx)
+	defer cancel()
+	return chromedp.Do(t, a...)
+}
+
+// Eval evaluates a JavaScript expression, awaiting a promise, and decodes its JSON value.
+func Eval[T any](ctx context.Context, b *Browser, expression string) (T, error) {
+	t, cancel := b.bounded(ctx)
+	defer cancel()
+	v, err := chromedp.Run(t, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		return v, fmt.Errorf("cannot evaluate %.80q on the page: %w", expression, err)
+	}
+	return v, nil
+}
+
+// Until waits for an expression to become true.
+func (b *Browser) Until(ctx context.Context, expression string) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		ok, err := Eval[bool](ctx, b, "Boolean("+expression+")")
+		if ok {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("cannot see %.120q on the page: %w", expression, errors.Join(context.Cause(ctx), err))
+		}
+	}
+}
+
+// Click presses what a CSS selector names, as a script would.
+func (b *Browser) Click(ctx context.Context, selector string) error {
+	return b.do(ctx, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// Navigate shows another address.
+func (b *Browser) Navigate(ctx context.Context, url string) error {
+	return b.do(ctx, chromedp.Navigate(url))
+}
+
+// Screenshot writes the page as PNG.
+func (b *Browser) Screenshot(ctx context.Context, path string) error {
+	t, cancel := b.bounded(ctx)
+	defer cancel()
+	png, err := chromedp.Run(t, chromedp.CaptureScreenshot())
+	if err != nil {
+		return fmt.Errorf("cannot take a screenshot: %w", err)
+	}
+	if err := os.WriteFile(path, png, 0o644); err != nil { //nolint:gosec // a picture to look at
+		return fmt.Errorf("cannot write the screenshot: %w", err)
+	}
+	return nil
+}
+
+// Close ends the browser.
+func (b *Browser) Close() error {
+	for _, c := range b.cancel {
+		c()
+	}
+	return b.log.Close()
+}

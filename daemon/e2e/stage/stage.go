@@ -1,0 +1,360 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"kioskd/capture/microphone/pulsetest"
+	"kioskd/cmd/fakecam/camns"
+)
+
+// Options say what to put on the stage.
+type Options struct {
+	// Bin is the folder of the built programs.
+	Bin string
+	// Dir takes every file of the run. It is made anew. Its control socket's
+	// path must fit into 107 bytes (unix(7)).
+	Dir string
+	// FakeCamera starts fakecam; without it kioskd looks at the machine's own.
+	FakeCamera bool
+	// CameraArgs are added to fakecam's.
+	CameraArgs []string
+	// Microphone is an ALSA name; empty starts a private sound server that hums.
+	Microphone string
+	// Config is added to kioskd's configuration, in TOML.
+	Config string
+	// Credential is the user that everything but fakecam runs as; nil is our own.
+	Credential *syscall.Credential
+}
+
+// Stage is a running call's machine.
+type Stage struct {
+	opts Options
+	dir  string
+
+	mu        sync.Mutex
+	processes []*Process
+
+	FakeCam, Clinicsim, Kioskd, Screen *Process
+	Sound                              *pulsetest.Server
+	// Ready is how long kioskd took from its start to READY=1.
+	Ready time.Duration
+	// Socket is kioskd's control socket.
+	Socket string
+
+	backend string
+	alsa    []string
+	notify  *notifySocket
+}
+
+// startWithin bounds the start of each program.
+const startWithin = 15 * time.Second
+
+// ToneHz is what the private sound server's microphone hears.
+const ToneHz = 440
+
+// Start starts everything, in order, and returns when all of it is ready. What
+// has been started when something fails is stopped again.
+func Start(ctx context.Context, o Options) (*Stage, error) {
+	s := &Stage{opts: o, dir: o.Dir, Socket: filepath.Join(o.Dir, "control.sock")}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	steps := []func(context.Context) error{s.startCamera, s.startSound, s.startClinicsim, s.StartKioskd, s.StartScreen}
+	for _, step := range steps {
+		bounded, cancel := context.WithTimeout(ctx, startWithin)
+		err := step(bounded)
+		cancel()
+		if err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
+	}
+	return s, nil
+}
+
+func (s *Stage) prepare() error {
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("cannot clear %s: %w", s.dir, err)
+	}
+	for _, d := range []string{"logs", "home", "state", "run", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o700); err != nil {
+			return fmt.Errorf("cannot make the stage's folder: %w", err)
+		}
+	}
+	return s.chown()
+}
+
+// chown gives the run's files to the stage's user.
+func (s *Stage) chown() error {
+	c := s.opts.Credential
+	if c == nil {
+		return nil
+	}
+	return filepath.WalkDir(s.dir, func(p string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(p, int(c.Uid), int(c.Gid))
+	})
+}
+
+// environ is what programs see: our own, but with a home and a temporary folder
+// that end with the run, and no systemd of somebody else's.
+func (s *Stage) environ() []string {
+	drop := []string{"HOME=", "TMPDIR=", "XDG_", "NOTIFY_SOCKET=", "LISTEN_", "RUNTIME_DIRECTORY=", "STATE_DIRECTORY=",
+		"CREDENTIALS_DIRECTORY=", "PULSE_", "ALSA_", "KIOSKD_", "SUDO_"}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return slices.ContainsFunc(drop, func(p string) bool { return strings.HasPrefix(v, p) })
+	})
+	return append(env, "HOME="+s.abs("home"), "TMPDIR="+s.abs("tmp"), "XDG_RUNTIME_DIR="+s.abs("run"))
+}
+
+func (s *Stage) abs(name string) string {
+	p, err := filepath.Abs(filepath.Join(s.dir, name))
+	if err != nil { // only without a working directory
+		return filepath.Join(s.dir, name)
+	}
+	return p
+}
+
+func (s *Stage) program(name string) string { return filepath.Join(s.opts.Bin, name) }
+
+func (s *Stage) startCamera(ctx context.Context) error {
+	if !s.opts.FakeCamera {
+		return nil
+	}
+	args := append([]string{
+		s.program("fakecam"), "-mount", camns.MountDir, "-dev", camns.DevDir, "-ctl", camns.Control,
+	}, s.opts.CameraArgs...)
+	p, err := s.start("fakecam", true, nil, args...)
+	if err != nil {
+		return err
+	}
+	s.FakeCam = p
+	for {
+		if answer, err := s.Camera(ctx, "openers 0"); err == nil && strings.HasPrefix(answer, "ok") {
+			return nil
+		}
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// Camera sends one command to fakecam and returns its answer, "ok ...".
+func (s *Stage) Camera(ctx context.Context, command string) (string, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", camns.Control)
+	if err != nil {
+		return "", fmt.Errorf("cannot reach fakecam: %w", err)
+	}
+	defer func() { _ = c.Close() }() // nothing is written after the answer
+	if err := c.SetDeadline(time.Now().Add(3 * time.Second)); err != nil {
+		return "", fmt.Errorf("cannot bound fakecam's answer: %w", err)
+	}
+	if _, err := fmt.Fprintln(c, command); err != nil {
+		return "", fmt.Errorf("cannot ask fakecam: %w", err)
+	}
+	b := make([]byte, 256)
+	n, err := c.Read(b)
+	if err != nil {
+		return "", fmt.Errorf("cannot read fakecam's answer: %w", err)
+	}
+	return strings.TrimSpace(string(b[:n])), nil
+}
+
+func (s *Stage) startSound(ctx context.Context) error {
+	if s.opts.Microphone != "" {
+		return nil
+	}
+	// ctx bounds the start only; the server lives until Stop.
+	srv, err := pulsetest.Start(context.WithoutCancel(ctx), s.abs("run"))
+	if err != nil {
+		return fmt.Errorf("cannot start the private sound server: %w", err)
+	}
+	s.Sound = srv
+	s.opts.Microphone = srv.PCM
+	s.alsa = srv.Env()
+	return nil
+}
+
+func (s *Stage) startClinicsim(ctx context.Context) error {
+	launch := s.abs("clinicsim.json")
+	p, err := s.start("clinicsim", false, nil, s.program("clinicsim"),
+		"-listen", "127.0.0.1:0", "-token", s.abs("backend-token"), "-launch", launch)
+	if err != nil {
+		return err
+	}
+	s.Clinicsim = p
+	var l struct{ Backend string }
+	if err := readLaunch(ctx, p, launch, &l); err != nil {
+		return err
+	}
+	s.backend = l.Backend
+	return nil
+}
+
+// readLaunch waits for a launch file and decodes it.
+func readLaunch(ctx context.Context, p *Process, path string, into any) error {
+	b, err := p.waitFile(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return nil
+}
+
+// Backend is clinicsim's address.
+func (s *Stage) Backend() string { return s.backend }
+
+// ClinicianURL is a one-use address of the clinician's page.
+func (s *Stage) ClinicianURL(ctx context.Context) (string, error) {
+	var l struct{ Clinician string }
+	err := readLaunch(ctx, s.Clinicsim, s.abs("clinicsim.json"), &l)
+	return l.Clinician, err
+}
+
+// ScreenURL is a one-use address of the touchscreen page.
+func (s *Stage) ScreenURL(ctx context.Context) (string, error) {
+	var l struct{ Screen string }
+	err := readLaunch(ctx, s.Screen, s.abs("screen.json"), &l)
+	return l.Screen, err
+}
+
+// StartKioskd starts the daemon and waits for its READY=1.
+func (s *Stage) StartKioskd(ctx context.Context) error {
+	config := s.abs("kioskd.toml")
+	if err := os.WriteFile(config, []byte(s.config()), 0o600); err != nil {
+		return fmt.Errorf("cannot write the daemon's configuration: %w", err)
+	}
+	if err := s.chown(); err != nil {
+		return fmt.Errorf("cannot hand over the run's files: %w", err)
+	}
+	if s.notify != nil {
+		s.notify.close()
+	}
+	n, err := listenNotify(s.abs("notify.sock"))
+	if err != nil {
+		return err
+	}
+	s.notify = n
+	if err := s.chown(); err != nil {
+		return fmt.Errorf("cannot hand over the run's files: %w", err)
+	}
+	env := append([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa...)
+	started := time.Now()
+	p, err := s.start("kioskd", false, env, s.program("kioskd"), "-config", config)
+	if err != nil {
+		return err
+	}
+	s.Kioskd = p
+	if err := n.wait(ctx, p); err != nil {
+		return err
+	}
+	s.Ready = time.Since(started)
+	return nil
+}
+
+func (s *Stage) config() string {
+	dir := "/dev"
+	if s.opts.FakeCamera {
+		dir = camns.DevDir
+	}
+	return fmt.Sprintf(`[api]
+socket = %q
+[store]
+dir = %q
+[backend]
+url = %q
+token_file = %q
+[camera]
+directory = %q
+[microphone]
+device = %q
+[network]
+loopback_counts = true
+[room]
+loopback = true
+%s`, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), dir, s.opts.Microphone, s.opts.Config)
+}
+
+// StartScreen starts the touchscreen page's door.
+func (s *Stage) StartScreen(ctx context.Context) error {
+	launch := s.abs("screen.json")
+	if err := os.Remove(launch); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot remove the old launch file: %w", err)
+	}
+	p, err := s.start("kioskscreen", false, nil, s.program("kioskscreen"),
+		"-listen", "127.0.0.1:0", "-socket", s.Socket, "-launch", launch)
+	if err != nil {
+		return err
+	}
+	s.Screen = p
+	_, err = p.waitFile(ctx, launch)
+	return err
+}
+
+// Stop ends everything in reverse order and reports whatever did not end well.
+func (s *Stage) Stop() error {
+	s.mu.Lock()
+	list := slices.Clone(s.processes)
+	s.processes = nil
+	s.mu.Unlock()
+	var errs []error
+	for _, p := range slices.Backward(list) {
+		errs = append(errs, p.Stop())
+	}
+	if s.notify != nil {
+		s.notify.close()
+		s.notify = nil
+	}
+	if s.Sound != nil {
+		errs = append(errs, s.Sound.Close())
+		s.Sound = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Broken delivers the end of any program that should still run.
+func (s *Stage) Broken() <-chan error {
+	out := make(chan error, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.processes {
+		go func() { // ends with its process, which Stop waits for
+			<-p.done
+			select {
+			case out <- fmt.Errorf("cannot go on: %s ended: %w\n%s", p.Name, p.err, p.tail()):
+			default:
+			}
+		}()
+	}
+	return out
+}
+
+// CleanKeepingLogs removes what the run wrote but its logs.
+func (s *Stage) CleanKeepingLogs() error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("cannot clean up: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.Name() != "logs" {
+			errs = append(errs, os.RemoveAll(filepath.Join(s.dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
