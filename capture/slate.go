@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
+	"golang.org/x/image/font/inconsolata"
 	"golang.org/x/image/math/fixed"
 )
 
@@ -17,13 +18,13 @@ const (
 )
 
 // slateScale is how many times the font's pixels are enlarged where there is
-// room: 28x52 pixels a letter.
+// room: 32x64 pixels a letter.
 const slateScale = 4
 
 // Slate makes a dark grey picture of w x h pixels with the lines of words in its
 // middle, for when no camera gives a picture. Words are scaled down to fit a
 // small picture and cut at its edge when even that is not enough. The font has
-// ASCII only; anything else shows as a box. The frame belongs to no pool; the
+// the Latin letters of Europe; anything else shows as a box. The frame belongs to no pool; the
 // caller owns its one reference and may hand it out again and again by Retain.
 func Slate(w, h int, lines []string) *Frame {
 	f := NewPool(w, h).Get()
@@ -32,7 +33,7 @@ func Slate(w, h int, lines []string) *Frame {
 	fill(f.Cb, slateChroma)
 	fill(f.Cr, slateChroma)
 
-	face := basicfont.Face7x13
+	face := inconsolata.Bold8x16
 	widest := 1
 	for _, l := range lines {
 		widest = max(widest, len([]rune(l))*face.Advance)

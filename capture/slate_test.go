@@ -35,8 +35,8 @@ func TestSlateIsGreyWithWords(t *testing.T) {
 	if lit < 4000 {
 		t.Errorf("only %d pixels of words", lit)
 	}
-	// 18 letters of 7x4 pixels, two lines of 13x4, in the middle.
-	if w, h := x1-x0, y1-y0; w < 400 || w > 18*28 || h < 60 || h > 2*52 {
+	// 18 letters of 8x4 pixels, two lines of 16x4, in the middle.
+	if w, h := x1-x0, y1-y0; w < 400 || w > 18*32 || h < 60 || h > 2*64 {
 		t.Errorf("words are %dx%d pixels", w, h)
 	}
 	if mx, my := (x0+x1)/2, (y0+y1)/2; mx < 620 || mx > 660 || my < 345 || my > 375 {
@@ -51,6 +51,17 @@ func TestSlateWordsDiffer(t *testing.T) {
 	}
 	if c := Slate(640, 480, []string{"No camera"}); string(a.Y) != string(c.Y) {
 		t.Error("the same slate looks different")
+	}
+}
+
+// The words of every language are drawn as letters, not as the box that stands
+// for what the font lacks.
+func TestSlateKnowsEuropeanLetters(t *testing.T) {
+	missing := string(Slate(64, 64, []string{"世"}).Y)
+	for _, r := range "áéíóúñüäöß¿" {
+		if string(Slate(64, 64, []string{string(r)}).Y) == missing {
+			t.Errorf("%c is drawn as a box", r)
+		}
 	}
 }
 

@@ -120,11 +120,12 @@ func (s *Stage) Judge(ctx context.Context, p *Pages, appointment string, look ti
 	if err := s.seen(ctx, p); err != nil {
 		return f, err
 	}
-	first, err := p.Screen.Read(ctx, remoteVideo)
+	// The page's own mark: the driver's would count from when it began to look.
+	first, err := Eval[float64](ctx, p.Screen, "window.kiosk.remote.firstFrameAt")
 	if err != nil {
 		return f, err
 	}
-	f.FirstFrame = time.UnixMilli(int64(first.FirstAt)).Sub(opened)
+	f.FirstFrame = time.UnixMilli(int64(first)).Sub(opened)
 
 	before, err := p.Clinician.Clinician(ctx)
 	if err != nil {
