@@ -44,6 +44,9 @@ type Frame struct {
 	Seq uint64
 	// Time is the instant of capture, with its monotonic reading.
 	Time time.Time
+	// Patient says that the picture may show people: it comes from a camera and
+	// does not stand in for one. Set by whoever hands it on, before that.
+	Patient bool
 
 	refs atomic.Int32
 	pool *Pool // nil: the last Release leaves the frame to the collector
@@ -105,7 +108,7 @@ func (p *Pool) Get() *Frame {
 		f = newFrame(p.w, p.h)
 		f.pool = p
 	}
-	f.Seq, f.Time = 0, time.Time{}
+	f.Seq, f.Time, f.Patient = 0, time.Time{}, false
 	f.refs.Store(1)
 	return f
 }

@@ -31,11 +31,14 @@ func sessionEvent(e call.Event) (w session.What, ok bool) {
 	case call.RoomBack:
 		return session.RoomBack{Attempt: e.Attempt}, true
 	case call.RoomClosed:
-		code := session.CodeRoom
-		if errors.Is(e.Err, room.ErrRefused) {
-			code = session.CodeTokenRefused
+		failed := session.JoinFailed{Attempt: e.Attempt, Code: session.CodeRoom, Retryable: true}
+		switch {
+		case errors.Is(e.Err, room.ErrSuperseded):
+			failed.Code, failed.Retryable = "superseded", false
+		case errors.Is(e.Err, room.ErrRefused):
+			failed.Code = session.CodeTokenRefused
 		}
-		return session.JoinFailed{Attempt: e.Attempt, Code: code, Retryable: true}, true
+		return failed, true
 	default:
 		return nil, false
 	}

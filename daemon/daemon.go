@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/pion/mediadevices/pkg/prop"
@@ -54,6 +55,7 @@ type kiosk struct {
 	runner  *runner.Runner
 	api     *api.Server
 	notify  *systemd.Notifier
+	ending  func() bool // the daemon is on its way out
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
@@ -72,7 +74,7 @@ func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *
 
 // build makes the parts from the bottom up. Nothing runs yet.
 func build(cfg configs.Config, version apitype.Version, log *slog.Logger) (*kiosk, error) {
-	k := &kiosk{cfg: cfg, log: log, health: health.New(), notify: systemd.NewNotifier()}
+	k := &kiosk{cfg: cfg, log: log, health: health.New(), notify: systemd.NewNotifier(), ending: func() bool { return false }}
 	var err error
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
 		return nil, fmt.Errorf("cannot start without words: %w", err)
@@ -142,7 +144,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		return fmt.Errorf("cannot build the session: %w", err)
 	}
 	k.work.call, k.work.backend, k.work.check = k.call, k.backend, k.devices.report
-	k.work.post = k.runner.Post
+	k.work.post = k.post
 	auth, err := apipeer.NewAuth()
 	if err != nil {
 		return fmt.Errorf("cannot find out who may do what: %w", err)
@@ -154,13 +156,17 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
 	}
-	k.devices.changed = k.deviceChanged
+	k.devices.changed, k.devices.shown = k.deviceChanged, k.api.Changed
 	return nil
 }
 
+// post hands the session what happened; false where it hangs. At the end of the
+// daemon the session goes first, and what the other parts still say is in vain.
+func (k *kiosk) post(w session.What) bool { return k.runner.Post(w) || k.ending() }
+
 // callEvent passes what the call reports on to the session.
 func (k *kiosk) callEvent(e call.Event) {
-	if w, ok := sessionEvent(e); ok && !k.runner.Post(w) {
+	if w, ok := sessionEvent(e); ok && !k.post(w) {
 		k.log.Error("cannot tell the session what happened in the call", "event", w.Name())
 	}
 }
@@ -200,12 +206,13 @@ func statusLine(m session.Model) string {
 }
 
 // run starts the parts, reports READY and waits for the end.
-func (k *kiosk) run(ctx context.Context, ln net.Listener) error {
+func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	// The performer and the API outlive the session: its farewell needs both.
-	after, stop := context.WithCancel(context.WithoutCancel(ctx))
+	after, stop := context.WithCancel(context.WithoutCancel(outer))
 	defer stop()
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
+	k.ending = func() bool { return ctx.Err() != nil }
 
 	var late, early sync.WaitGroup
 	fail := func(what string, err error) {
@@ -214,7 +221,7 @@ func (k *kiosk) run(ctx context.Context, ln net.Listener) error {
 		}
 	}
 	late.Go(func() { k.work.run(after) })
-	late.Go(func() { fail("the control API", k.api.Run(after, ln)) })
+	late.Go(func() { fail("the control API", k.serve(after, ln)) })
 	early.Go(func() { fail("the session", k.runner.Run(ctx)) })
 	early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
 	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
@@ -232,13 +239,23 @@ func (k *kiosk) run(ctx context.Context, ln net.Listener) error {
 	k.call.Close(closing)
 	k.backend.Close()
 	err := k.store.Close()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+	if cause := context.Cause(ctx); cause != context.Cause(outer) { //nolint:errorlint // the very error: a part's, not our caller's
 		return errors.Join(fmt.Errorf("cannot go on: %w", cause), err)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot close the store: %w", err)
 	}
 	return nil
+}
+
+// serve answers as soon as the session is taken up: whoever knocks earlier waits
+// in the socket's queue instead of being told that there is no session.
+func (k *kiosk) serve(ctx context.Context, ln net.Listener) error {
+	select {
+	case <-k.runner.Ready():
+	case <-ctx.Done(): // the API closes the socket
+	}
+	return k.api.Run(ctx, ln)
 }
 
 // ready looks at the devices once, so that the first answer is a true one, and
@@ -266,7 +283,7 @@ func (k *kiosk) watchNetwork(ctx context.Context) error {
 	o := network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
 	return network.Watch(ctx, o, func(up bool) {
 		k.log.Info("network", "up", up)
-		if !k.runner.Post(session.NetworkChanged{Up: up}) {
+		if !k.post(session.NetworkChanged{Up: up}) {
 			k.log.Error("cannot tell the session about the network")
 		}
 	})
@@ -299,11 +316,24 @@ func listen(path string) (net.Listener, error) {
 	return ln, nil
 }
 
-// removeStale removes a socket that nobody listens on, left by a crash.
+// removeStale removes a socket that nobody listens on, left by a crash, and
+// nothing else: a busy daemon's answer to connect(2) is EAGAIN.
 func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot look at the control socket: %w", err)
+	case info.Mode().Type() != os.ModeSocket:
+		return fmt.Errorf("cannot listen on %s: something that is no socket is there; remove it or set api.socket", path)
+	}
 	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", path)
-	if err == nil {
+	switch {
+	case err == nil:
 		return errors.Join(fmt.Errorf("cannot listen on %s: another kioskd answers there, stop it first", path), c.Close())
+	case !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("cannot listen on %s: another kioskd seems to be there, stop it first: %w", path, err)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot remove the stale control socket: %w", err)

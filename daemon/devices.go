@@ -28,6 +28,8 @@ type devices struct {
 	log    *slog.Logger
 	// changed is told that a device came or went while it was wanted.
 	changed func()
+	// shown is told that list has something else to say.
+	shown func()
 
 	mu      sync.Mutex
 	cameras []camera.Info // of the last look
@@ -39,7 +41,7 @@ type devices struct {
 }
 
 func newDevices(cfg configs.Config, w *words.Catalogue, h *health.Set, log *slog.Logger) *devices {
-	return &devices{cfg: cfg, words: w, health: h, log: log, held: map[string]bool{}, changed: func() {}}
+	return &devices{cfg: cfg, words: w, health: h, log: log, held: map[string]bool{}, changed: func() {}, shown: func() {}}
 }
 
 // look lists the devices anew.
@@ -66,7 +68,12 @@ func (d *devices) report() session.DeviceReport {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.micErr = micErr
-	r := session.DeviceReport{Camera: session.DeviceMissing, Microphone: micState(micErr)}
+	return d.summary()
+}
+
+// summary is what the last look means for the session. The caller holds mu.
+func (d *devices) summary() session.DeviceReport {
+	r := session.DeviceReport{Camera: session.DeviceMissing, Microphone: micState(d.micErr)}
 	for _, c := range d.ordered() {
 		switch {
 		case errors.Is(c.Err, camera.ErrPermission):
@@ -196,6 +203,7 @@ func (d *devices) runCamera(ctx context.Context, id string, put func(*capture.Fr
 	for _, code := range cameraConditions() {
 		d.health.Clear(code) // a camera that is not wanted is no trouble
 	}
+	d.shown()
 }
 
 // format is the capture package's word for the configuration's.
@@ -248,6 +256,7 @@ func (d *devices) runMicrophone(ctx context.Context, put func([]int16, time.Time
 	for _, code := range microphoneConditions() {
 		d.health.Clear(code)
 	}
+	d.shown()
 }
 
 func (d *devices) microphoneChanged(name string, s microphone.State) {

@@ -29,27 +29,22 @@ type performer struct {
 	post    func(session.What) bool
 	log     *slog.Logger
 
-	mu    sync.Mutex
-	media call.Media
-	room  roomWish
-	load  context.CancelFunc // of the running load
-	joins context.CancelFunc // of the running join
+	mu       sync.Mutex
+	media    call.Media
+	join     *session.JoinParams // where the session wants to be; nil: in no room
+	farewell session.Leaving     // the word for the room that we are in; empty: said already
+	joining  context.CancelFunc  // of the running join
+	load     *session.LoadParams // wanted and not begun
+	loading  context.CancelFunc  // of the running load
 
-	mediaDue, roomDue, checkDue chan struct{}
-	loads                       chan session.LoadParams
-}
-
-// roomWish is where the session wants to be.
-type roomWish struct {
-	join *session.JoinParams // nil: in no room
-	how  session.Leaving     // the word when leaving
+	mediaDue, roomDue, checkDue, loadDue chan struct{}
 }
 
 func newPerformer(log *slog.Logger) *performer {
 	return &performer{
 		log:      log,
-		mediaDue: make(chan struct{}, 1), roomDue: make(chan struct{}, 1), checkDue: make(chan struct{}, 1),
-		loads: make(chan session.LoadParams, 1),
+		mediaDue: make(chan struct{}, 1), roomDue: make(chan struct{}, 1),
+		checkDue: make(chan struct{}, 1), loadDue: make(chan struct{}, 1),
 	}
 }
 
@@ -61,18 +56,13 @@ func (p *performer) perform(_ context.Context, e session.Effect) {
 	case session.CheckDevices:
 		poke(p.checkDue)
 	case session.LoadRoom:
-		p.cancelLoad()
-		select { // the newest wish replaces one that has not begun
-		case <-p.loads:
-		default:
-		}
-		p.loads <- e.Params
+		p.wishLoad(&e.Params)
 	case session.CancelLoad:
-		p.cancelLoad()
+		p.wishLoad(nil)
 	case session.JoinRoom:
-		p.wishRoom(roomWish{join: &e.Params, how: session.Away})
+		p.wishRoom(&e.Params, session.Away)
 	case session.LeaveRoom:
-		p.wishRoom(roomWish{how: e.How})
+		p.wishRoom(nil, e.How)
 	default:
 		p.wishMedia(e)
 	}
@@ -85,31 +75,43 @@ func (p *performer) wishMedia(e session.Effect) {
 		return
 	case session.SetVideoOff:
 		p.media.VideoOff = e.Off
+		p.call.SetPrivate(e.Off || !p.media.Camera)
 	case session.OpenCamera:
-		p.media.Camera, p.media.CameraID = true, e.ID
+		// Only a patient whose video is on has an open camera: what an ended
+		// session left behind must not stand in its way until the room is joined.
+		p.media.Camera, p.media.CameraID, p.media.VideoOff = true, e.ID, false
+		p.call.SetPrivate(false)
 	case session.CloseCamera:
 		p.media.Camera, p.media.CameraID = false, ""
+		p.call.SetPrivate(true)
 	case session.OpenMicrophone:
 		p.media.Microphone = true
+		p.call.SetSilent(false)
 	case session.CloseMicrophone:
 		p.media.Microphone = false
+		p.call.SetSilent(true)
 	}
 	poke(p.mediaDue)
 }
 
-func (p *performer) wishRoom(w roomWish) {
-	if p.joins != nil { // a join that is under way is for a wish that is over
-		p.joins()
+func (p *performer) wishRoom(join *session.JoinParams, how session.Leaving) {
+	if p.joining != nil { // a join that is under way is for a wish that is over
+		p.joining()
 	}
-	p.room = w
+	p.join = join
+	if p.farewell != session.Bye { // a bye that is still to be said stays one
+		p.farewell = how
+	}
 	poke(p.roomDue)
 }
 
-func (p *performer) cancelLoad() {
-	if p.load != nil {
-		p.load()
-		p.load = nil
+func (p *performer) wishLoad(params *session.LoadParams) {
+	if p.loading != nil {
+		p.loading()
+		p.loading = nil
 	}
+	p.load = params
+	poke(p.loadDue)
 }
 
 // poke leaves a token where none is: there is something newer to look at.
@@ -123,41 +125,42 @@ func poke(c chan struct{}) {
 // recheck asks for a device report outside the session's own asking.
 func (p *performer) recheck() { poke(p.checkDue) }
 
+// work does what is due, one after the other, until ctx ends.
+func work(ctx context.Context, due <-chan struct{}, do func()) {
+	for {
+		select {
+		case <-due:
+			do()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// finish does what is still due, once.
+func finish(due <-chan struct{}, do func()) {
+	select {
+	case <-due:
+		do()
+	default:
+	}
+}
+
 // run works until ctx ends, and returns when its goroutines are gone. What the
-// last wishes were is carried out first: the room's farewell is one of them.
+// last wishes for devices and room were is carried out first: the room's
+// farewell is one of them.
 func (p *performer) run(ctx context.Context) {
 	var wg sync.WaitGroup
-	loop := func(due <-chan struct{}, do func(context.Context)) {
-		wg.Go(func() {
-			for {
-				select {
-				case <-due:
-					do(ctx)
-					continue
-				case <-ctx.Done():
-				}
-				select {
-				case <-due:
-					do(ctx)
-				default:
-					return
-				}
-			}
-		})
-	}
-	loop(p.mediaDue, func(context.Context) { p.applyMedia() })
-	loop(p.roomDue, p.applyRoom)
-	loop(p.checkDue, func(context.Context) { p.report(p.check()) })
 	wg.Go(func() {
-		for {
-			select {
-			case params := <-p.loads:
-				p.loadRoom(ctx, params)
-			case <-ctx.Done():
-				return
-			}
-		}
+		work(ctx, p.mediaDue, p.applyMedia)
+		finish(p.mediaDue, p.applyMedia)
 	})
+	wg.Go(func() {
+		work(ctx, p.roomDue, func() { p.applyRoom(ctx) })
+		finish(p.roomDue, func() { p.applyRoom(ctx) })
+	})
+	wg.Go(func() { work(ctx, p.checkDue, func() { p.report(p.check()) }) })
+	wg.Go(func() { work(ctx, p.loadDue, func() { p.loadRoom(ctx) }) })
 	wg.Wait()
 }
 
@@ -176,12 +179,17 @@ func (p *performer) report(w session.What) {
 	}
 }
 
-func (p *performer) loadRoom(ctx context.Context, params session.LoadParams) {
+// loadRoom carries out the newest wish for a load, unless it was taken back.
+func (p *performer) loadRoom(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.mu.Lock()
-	p.load = cancel
+	params := p.load
+	p.load, p.loading = nil, cancel
 	p.mu.Unlock()
+	if params == nil {
+		return
+	}
 	screen, err := p.backend.OpenRoom(ctx, backend.OpenRequest{
 		AppointmentID: params.Appointment.Plain(),
 		Camera:        grant(params.Camera), Microphone: grant(params.Microphone),
@@ -244,27 +252,28 @@ func roomLoaded(attempt int, s backend.Screen) session.RoomLoaded {
 // applyRoom leaves the room we are in and joins the wanted one.
 func (p *performer) applyRoom(ctx context.Context) {
 	p.mu.Lock()
-	wish := p.room
+	join, farewell := p.join, p.farewell
+	p.farewell = ""
 	joining, cancel := context.WithTimeout(ctx, joinWithin)
-	p.joins = cancel
+	p.joining = cancel
 	p.mu.Unlock()
 	defer cancel()
 
 	// Leaving has a deadline of its own: it is also what a stopping daemon does last.
 	leaving, stop := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
-	p.call.Leave(leaving, leavingWord(wish.how))
+	p.call.Leave(leaving, leavingWord(farewell))
 	stop()
-	if wish.join == nil || joining.Err() != nil {
+	if join == nil || errors.Is(joining.Err(), context.Canceled) {
 		return
 	}
-	err := p.call.Join(joining, joinParams(*wish.join))
+	err := p.call.Join(joining, joinParams(*join))
 	switch {
 	case err == nil: // the call has reported it
 	case errors.Is(joining.Err(), context.Canceled):
 		// overtaken by a newer wish
 	default:
 		p.log.Warn("cannot join the room", "error", err)
-		p.report(joinFailed(wish.join.Attempt, err))
+		p.report(joinFailed(join.Attempt, err))
 	}
 }
 

@@ -15,9 +15,12 @@ type views struct{ call *call.Call }
 
 // Create answers an offer for "self" or "remote/<participant>".
 func (v views) Create(ctx context.Context, stream, offerSDP string) (id, answerSDP string, err error) {
-	participant, ok := strings.CutPrefix(stream, "remote/")
-	if !ok {
+	participant, remote := strings.CutPrefix(stream, "remote/")
+	switch {
+	case stream == "self":
 		participant = call.Self
+	case !remote || participant == call.Self: // nobody is called so; the own picture is not what was asked for
+		return "", "", problemOf(call.ErrNoStream)
 	}
 	id, answerSDP, err = v.call.CreateView(ctx, participant, offerSDP)
 	return id, answerSDP, problemOf(err)

@@ -117,17 +117,22 @@ func inspect(path string) (aside string, err error) {
 
 // flock waits up to lockTimeout for the lock that bbolt takes too.
 func flock(f *os.File) error {
-	for deadline := time.Now().Add(lockTimeout); ; {
+	deadline, retry := time.NewTimer(lockTimeout), time.NewTicker(20*time.Millisecond)
+	defer deadline.Stop()
+	defer retry.Stop()
+	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case err == nil:
 			return nil
 		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			return fmt.Errorf("cannot lock the store: %w", err)
-		case time.Now().After(deadline):
+		}
+		select {
+		case <-retry.C:
+		case <-deadline.C:
 			return fmt.Errorf("cannot open the store %s: %w", f.Name(), ErrLocked)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 

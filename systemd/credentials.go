@@ -44,7 +44,7 @@ func Credential(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.Open(path) //nolint:gosec // systemd names the directory, credentialName bounds the rest
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read credential %s: %w", name, err)
 	}

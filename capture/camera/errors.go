@@ -47,8 +47,9 @@ func kindOf(err error) error {
 		return ErrBusy
 	case unix.EACCES, unix.EPERM:
 		return ErrPermission
+	default: // some other failure of the device
+		return nil
 	}
-	return nil
 }
 
 // hiddenErrno finds the errno in an error of webcam.StartStreaming, which keeps

@@ -28,13 +28,20 @@ func TestClassify(t *testing.T) {
 		err  error
 		want error
 	}{
-		{unix.ENODEV, ErrGone}, {unix.ENOENT, ErrGone}, {unix.ENXIO, ErrGone}, {unix.ECONNABORTED, ErrGone},
-		{unix.ENOTCONN, ErrGone}, {unix.ESHUTDOWN, ErrGone},
-		{unix.EBUSY, ErrBusy}, {unix.EACCES, ErrPermission}, {unix.EPERM, ErrPermission},
+		{unix.ENODEV, ErrGone},
+		{unix.ENOENT, ErrGone},
+		{unix.ENXIO, ErrGone},
+		{unix.ECONNABORTED, ErrGone},
+		{unix.ENOTCONN, ErrGone},
+		{unix.ESHUTDOWN, ErrGone},
+		{unix.EBUSY, ErrBusy},
+		{unix.EACCES, ErrPermission},
+		{unix.EPERM, ErrPermission},
 		{fmt.Errorf("wrapped: %w", unix.EBUSY), ErrBusy},
 		{errors.New("Failed to map request buffers: " + unix.EBUSY.Error()), ErrBusy},
 		{errors.New("Failed to start streaming: " + unix.ENODEV.Error()), ErrGone},
-		{unix.EIO, nil}, {unix.EINVAL, nil},
+		{unix.EIO, nil},
+		{unix.EINVAL, nil},
 		{errors.New("Failed to start streaming: " + unix.ENOSPC.Error()), nil},
 		{errors.New("Not a video capture device"), nil},
 	} {
@@ -43,7 +50,7 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%v became %q", c.err, got)
 		}
 		for _, kind := range []error{ErrGone, ErrBusy, ErrPermission, ErrStalled} {
-			if is := errors.Is(got, kind); is != (kind == c.want) {
+			if is := errors.Is(got, kind); is != errors.Is(kind, c.want) {
 				t.Errorf("%v: is %q: %v", c.err, kind, is)
 			}
 		}
@@ -145,8 +152,10 @@ func TestExpand(t *testing.T) {
 		want []Size
 	}{
 		{webcam.FrameSize{MinWidth: 640, MaxWidth: 640, MinHeight: 480, MaxHeight: 480}, []Size{{640, 480, 0}}},
-		{webcam.FrameSize{MinWidth: 16, MaxWidth: 1300, StepWidth: 2, MinHeight: 16, MaxHeight: 900, StepHeight: 2},
-			[]Size{{1300, 900, 0}, {1280, 720, 0}, {640, 480, 0}, {320, 240, 0}}},
+		{
+			webcam.FrameSize{MinWidth: 16, MaxWidth: 1300, StepWidth: 2, MinHeight: 16, MaxHeight: 900, StepHeight: 2},
+			[]Size{{1300, 900, 0}, {1280, 720, 0}, {640, 480, 0}, {320, 240, 0}},
+		},
 		{webcam.FrameSize{MinWidth: 32, MaxWidth: 640, StepWidth: 32, MinHeight: 480, MaxHeight: 481}, []Size{{640, 481, 0}, {640, 480, 0}}},
 		{webcam.FrameSize{}, nil},
 		{webcam.FrameSize{MinWidth: 1, MaxWidth: 1 << 31, MinHeight: 1, MaxHeight: 1 << 31}, nil},

@@ -262,7 +262,7 @@ func TestOpusReader(t *testing.T) {
 		if err := enc.Close(); err != nil {
 			t.Error(err)
 		}
-		if _, _, err := enc.Read(); err != io.EOF {
+		if _, _, err := enc.Read(); !errors.Is(err, io.EOF) {
 			t.Errorf("after Close: %v, want io.EOF", err)
 		}
 	}

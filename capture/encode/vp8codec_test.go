@@ -87,7 +87,7 @@ func TestVP8ReaderErrors(t *testing.T) {
 	if e := enc.Close(); e != nil {
 		t.Error(e)
 	}
-	if e := read(); e != io.EOF {
+	if e := read(); !errors.Is(e, io.EOF) {
 		t.Errorf("after Close: %v, want io.EOF", e)
 	}
 	if _, e := (encode.VP8Params{}).BuildVideoEncoder(nil, prop.Media{}); e == nil {
@@ -128,7 +128,7 @@ func TestVP8ReaderIsNotHeldByAStalledSource(t *testing.T) {
 		t.Error("control and Close wait for the stalled source")
 	}
 	picture <- chequer(image.Rect(0, 0, 64, 64))
-	if err := <-read; err != io.EOF {
+	if err := <-read; !errors.Is(err, io.EOF) {
 		t.Errorf("the Read that waited: %v, want io.EOF", err)
 	}
 }

@@ -31,7 +31,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	f := flag.NewFlagSet("fakecam", flag.ContinueOnError)
 	f.SetOutput(w)
 	f.Usage = func() {
-		fmt.Fprintf(w, "usage: fakecam [flags]          serve cameras until SIGTERM (root)\n"+
+		_, _ = fmt.Fprintf(w, "usage: fakecam [flags]          serve cameras until SIGTERM (root)\n"+
 			"       fakecam ns CMD ARGS...   run CMD with a private /dev (root)\nflags:\n")
 		f.PrintDefaults()
 	}

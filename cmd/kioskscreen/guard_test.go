@@ -99,6 +99,9 @@ func TestNoWebPageDrivesTheKiosk(t *testing.T) {
 		if !strings.HasPrefix(call, "GET") {
 			try(call, addr, "", "", kind, "") // a write must say where it comes from
 			for _, odd := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=utf-7", "application/json, text/plain", ""} {
+				if odd == kind {
+					continue // a deletion has no body and no type
+				}
 				try(call, addr, "same", fetches.good[0], odd, "")
 			}
 		}

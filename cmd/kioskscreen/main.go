@@ -37,7 +37,7 @@ func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	o.log = slog.New(slog.NewJSONHandler(stderr, nil))
 	o.stdout = stdout
 	if err := serve(ctx, o); err != nil {
-		fmt.Fprintf(stderr, "kioskscreen: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "kioskscreen: %v\n", err)
 		return 1
 	}
 	return 0
@@ -60,7 +60,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	}
 	if set.NArg() > 0 {
-		fmt.Fprintf(stderr, "kioskscreen: cannot use the argument %q: only flags are taken, see -help\n", set.Arg(0))
+		_, _ = fmt.Fprintf(stderr, "kioskscreen: cannot use the argument %q: only flags are taken, see -help\n", set.Arg(0))
 		return o, flag.ErrHelp
 	}
 	return o, nil

@@ -51,7 +51,7 @@ func browser(t *testing.T) context.Context {
 // tab is the open page with the daemon's stand-in behind it.
 type tab struct {
 	t   *testing.T
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // chromedp keeps the browser in its context
 	far *farSide
 	scr *screen
 }

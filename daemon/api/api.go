@@ -155,7 +155,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		}
 	}
 	if err == nil {
-		<-failed
+		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+			err = fmt.Errorf("cannot serve the control socket: %w", ended)
+		}
 	}
 	s.mu.Lock()
 	s.stopping = true

@@ -180,7 +180,7 @@ func TestRootTechnicianGetsInWhenItIsFull(t *testing.T) {
 	for range 20 {
 		begin := time.Now()
 		for { // the queue of the listener may be full for a moment
-			r, err := tech.Get("http://kioskd/v1/health") //nolint:noctx // bounded by the test
+			r, err := tech.Get("http://kioskd/v1/health")
 			if err == nil {
 				_ = r.Body.Close()
 				break

@@ -100,8 +100,13 @@ func TestRootIdempotencyKey(t *testing.T) {
 		ask(t, c, "POST", "/v1/session/mute", "", apitype.IdempotencyHeader, key).into(t, &a)
 		return a.Session.Audio.Muted
 	}
-	if !toggle("one") || !toggle("one") || toggle("two") || toggle("two") || !toggle("three") {
-		t.Error("a repeated key acts again, or a new one does not")
+	for i, c := range []struct {
+		key   string
+		muted bool
+	}{{"one", true}, {"one", true}, {"two", false}, {"two", false}, {"three", true}} {
+		if toggle(c.key) != c.muted {
+			t.Errorf("toggle %d, key %s: muted %v: a repeated key acts again, or a new one does not", i, c.key, !c.muted)
+		}
 	}
 	for _, bad := range []string{"", "with space", strings.Repeat("k", 129), "é"} {
 		r := ask(t, c, "POST", "/v1/session/mute", "", apitype.IdempotencyHeader, bad)

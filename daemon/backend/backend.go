@@ -264,7 +264,7 @@ func (c *Client) redirect(resp *http.Response, from *url.URL) (next *url.URL, pr
 // and hold nothing of what is in it.
 func FileToken(path string) func() (string, error) {
 	return func() (string, error) {
-		file, err := os.Open(path) //nolint:gosec // the configuration names it
+		file, err := os.Open(path)
 		if err != nil {
 			return "", fmt.Errorf("cannot read the backend's token: %w; put it there or set backend.token_file", err)
 		}

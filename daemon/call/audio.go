@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +36,13 @@ type audioSender struct {
 	track  *webrtc.TrackLocalStaticRTP
 	chunks chan []int16
 	free   chan []int16
-	muted  atomic.Bool
+	muted  atomic.Bool // the patient's choice
+	shut   atomic.Bool // the microphone is to be closed
 	log    *slog.Logger
+
+	// Of the loop; they outlive an encoder, see videoSender.out.
+	out   packetizer
+	ended time.Time // when the last packet before this encoder was sent
 
 	packets, bytes, drops atomic.Uint64
 }
@@ -49,7 +53,7 @@ func newAudioSender(log *slog.Logger) (*audioSender, error) {
 		return nil, fmt.Errorf("cannot make the audio track: %w", err)
 	}
 	return &audioSender{
-		track: t, chunks: make(chan []int16, chunkBound), free: make(chan []int16, chunkBound+2), log: log,
+		track: t, out: newPacketizer(sampleRate), chunks: make(chan []int16, chunkBound), free: make(chan []int16, chunkBound+2), log: log,
 	}, nil
 }
 
@@ -96,7 +100,7 @@ func (a *audioSender) run(ctx context.Context, build codec.AudioEncoderBuilder, 
 	feed := audio.ReaderFunc(func() (wave.Audio, func(), error) {
 		select {
 		case pcm := <-a.chunks:
-			if a.muted.Load() { // here, behind the queue: what was said before a mute is not sent after it
+			if a.muted.Load() || a.shut.Load() { // here, behind the queue: what was said before a mute is not sent after it
 				clear(pcm)
 			}
 			w := &wave.Int16Interleaved{
@@ -116,8 +120,10 @@ func (a *audioSender) run(ctx context.Context, build codec.AudioEncoderBuilder, 
 			a.log.Error("cannot close the audio encoder", "error", err)
 		}
 	}()
-	seq, ts := uint16(rand.Uint32()), rand.Uint32() //nolint:gosec // RFC 3550 wants them random, not secret
-	out := packetizer{seq: seq}
+	if !a.ended.IsZero() {
+		a.out.ts += uint32(units(time.Since(a.ended), sampleRate))
+	}
+	defer func() { a.ended = time.Now() }()
 	const step = uint32(sampleRate * packetTime / time.Second)
 	for first := true; ; first = false {
 		data, release, err := enc.Read()
@@ -127,8 +133,8 @@ func (a *audioSender) run(ctx context.Context, build codec.AudioEncoderBuilder, 
 		case err != nil:
 			return fmt.Errorf("cannot encode sound: %w", err)
 		}
-		pkt := out.packet(data, ts, first) // the marker starts a talkspurt (RFC 7587, section 4.1)
-		ts += step
+		pkt := a.out.packet(data, a.out.ts, first) // the marker starts a talkspurt (RFC 7587, section 4.1)
+		a.out.ts += step
 		// An error is that of a connection that is closing: it does not count here.
 		_ = a.track.WriteRTP(&pkt)
 		a.packets.Add(1)

@@ -91,12 +91,15 @@ type Call struct {
 	audio *audioSender
 	views views
 
-	mu       sync.Mutex // serialises Apply, Join, Leave
+	devices  sync.Mutex // serialises Apply
 	shown    picture
 	encoders *part
 	mic      *part
 	source   *part // of the picture
-	room     room.Room
+
+	// Apart from devices: a camera must close while a room is slow to join or leave.
+	rooms sync.Mutex // serialises Join and Leave
+	room  room.Room
 
 	peers participants
 }
@@ -136,8 +139,8 @@ func New(o Options) (*Call, error) {
 // Apply makes the devices and encoders do what m says. When it returns, what
 // was turned off is closed.
 func (c *Call) Apply(m Media) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.devices.Lock()
+	defer c.devices.Unlock()
 	want := m.picture()
 	if want != c.shown { // closing comes first: a light that should be out is out
 		c.source.stop()
@@ -167,6 +170,17 @@ func (c *Call) Apply(m Media) {
 // SetMuted sends silence instead of the microphone. It takes effect at once, also
 // while Apply is busy with a device.
 func (c *Call) SetMuted(m bool) { c.audio.muted.Store(m) }
+
+// SetPrivate stops the patient's pictures at once (true), before Apply has closed
+// the camera, or lets them through again.
+func (c *Call) SetPrivate(p bool) {
+	c.video.private.Store(p)
+	c.video.keyframe()
+}
+
+// SetSilent stops the patient's sound at once (true), before Apply has closed the
+// microphone, whatever SetMuted says; or leaves it to SetMuted again.
+func (c *Call) SetSilent(s bool) { c.audio.shut.Store(s) }
 
 func (c *Call) startEncoders() {
 	p, ctx := newPart()
@@ -214,7 +228,12 @@ func (c *Call) startPicture(want picture) {
 		p.wg.Go(func() { c.showOff(ctx) })
 		return
 	}
-	p.wg.Go(func() { c.opts.Camera(ctx, want.id, c.video.box.Put) })
+	p.wg.Go(func() {
+		c.opts.Camera(ctx, want.id, func(f *capture.Frame) {
+			f.Patient = true
+			c.video.box.Put(f)
+		})
+	})
 }
 
 // offEvery is the pace of the picture that stands for "video off": enough for a
@@ -281,14 +300,13 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.rooms.Lock()
+	defer c.rooms.Unlock()
 	if c.room != nil {
 		return ErrJoined
 	}
 	path := c.opts.Path
 	path.ICEServers = webrtcServers(p.ICEServers)
-	c.peers.reset()
 	// The room may report before Join has returned: that we are in comes first.
 	var in sync.Once
 	joined := func() { c.opts.Events(Joined{Attempt: p.Attempt}) }
@@ -312,8 +330,8 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 // Leave says bye or away, for at most the life of ctx, and closes the room's
 // connections. Without a room it does nothing.
 func (c *Call) Leave(ctx context.Context, why room.Reason) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.rooms.Lock()
+	defer c.rooms.Unlock()
 	if c.room == nil {
 		return
 	}
@@ -322,6 +340,7 @@ func (c *Call) Leave(ctx context.Context, why room.Reason) {
 	}
 	c.room = nil
 	c.peers.pumps.Wait()
+	c.peers.allGone()
 }
 
 // Self is the stream of the kiosk's own picture, for CreateView; every other

@@ -1,7 +1,9 @@
 package call
 
 import (
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -37,7 +39,7 @@ type (
 		Attempt int
 		ID      string
 	}
-	// MediaBack: the participant's path works again after a MediaLost.
+	// MediaBack: RTP comes from the participant again after a MediaLost.
 	MediaBack struct {
 		Attempt int
 		ID      string
@@ -70,26 +72,20 @@ func (EncoderFailed) isCallEvent() {}
 // connection goes, so that the page's views survive a reconnection.
 type participant struct {
 	audio, video *relay
-	lost         bool
+	lost         atomic.Bool // nothing comes from it, and the session knows
+	gone         atomic.Bool // it left; its place may be taken
 }
 
-// maxParticipants bounds the relays of one attempt, people who came and went included.
+// maxParticipants bounds the people of one call, those who left and may come
+// back included.
 const maxParticipants = 8
+
+var errTooMany = errors.New("more people came than a call shows")
 
 type participants struct {
 	mu    sync.Mutex
 	byID  map[string]*participant
 	pumps sync.WaitGroup
-}
-
-// reset makes room where too many have come and gone. Who is known stays: the
-// page's views of them go on when they are met again.
-func (p *participants) reset() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.byID == nil || len(p.byID) >= maxParticipants {
-		p.byID = map[string]*participant{}
-	}
 }
 
 func (p *participants) get(id string) *participant {
@@ -98,12 +94,18 @@ func (p *participants) get(id string) *participant {
 	return p.byID[id]
 }
 
-// add returns id's participant, making it when it is new and there is room for it.
+// add returns id's participant. A new one may take the place of one who left.
 func (p *participants) add(id string) (*participant, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if have := p.byID[id]; have != nil {
+		have.gone.Store(false)
 		return have, nil
+	}
+	for old, who := range p.byID {
+		if len(p.byID) >= maxParticipants && who.gone.Load() {
+			delete(p.byID, old)
+		}
 	}
 	if len(p.byID) >= maxParticipants {
 		return nil, errTooMany
@@ -116,21 +118,21 @@ func (p *participants) add(id string) (*participant, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.byID == nil {
+		p.byID = map[string]*participant{}
+	}
 	n := &participant{audio: a, video: v}
 	p.byID[id] = n
 	return n, nil
 }
 
-// setLost notes whether a participant's path is lost and reports whether that is news.
-func (p *participants) setLost(id string, lost bool) bool {
+// allGone marks everybody as gone: the room was left.
+func (p *participants) allGone() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	have := p.byID[id]
-	if have == nil || have.lost == lost {
-		return false
+	for _, who := range p.byID {
+		who.gone.Store(true)
 	}
-	have.lost = lost
-	return true
 }
 
 // roomEvent turns what the provider reports into the call's own events. The
@@ -145,17 +147,17 @@ func (c *Call) roomEvent(attempt int, e room.Event) {
 		}
 		emit(PeerJoined{Attempt: attempt, Participant: e.Participant})
 	case room.PeerLeft:
+		if p := c.peers.get(e.ID); p != nil {
+			p.gone.Store(true)
+		}
 		emit(PeerLeft{Attempt: attempt, ID: e.ID, Reason: e.Reason})
 	case room.TrackAdded:
 		c.startPump(attempt, e)
 	case room.PathLost:
-		if c.peers.setLost(e.ID, true) {
+		if p := c.peers.get(e.ID); p != nil && p.lost.CompareAndSwap(false, true) {
 			emit(MediaLost{Attempt: attempt, ID: e.ID})
 		}
-	case room.PathBack:
-		if c.peers.setLost(e.ID, false) {
-			emit(MediaBack{Attempt: attempt, ID: e.ID})
-		}
+	case room.PathBack: // a path is not media yet: the pump sees the first packet
 	case room.KeyframeWanted:
 		c.video.keyframe()
 	case room.SignallingLost:
@@ -185,9 +187,14 @@ func (c *Call) startPump(attempt int, e room.TrackAdded) {
 			if err != nil {
 				return // the connection closed
 			}
-			if first {
+			back := p.lost.CompareAndSwap(true, false)
+			switch {
+			case first:
 				first = false
+				c.opts.Log.Info("first packet from the other side", "kind", kind)
 				c.opts.Events(MediaArrived{Attempt: attempt, ID: e.ID, Kind: kind})
+			case back:
+				c.opts.Events(MediaBack{Attempt: attempt, ID: e.ID})
 			}
 			r.forward(e.Track, pkt, time.Now())
 		}

@@ -24,11 +24,35 @@ type relay struct {
 	keyframe func() // asks the source for a keyframe, nil when there is none
 	seqShift uint16
 	tsShift  uint32
+	floor    uint16 // no packet of the source goes out below this number
+	sent     window
 	lastSeq  uint16
 	lastTS   uint32
 	lastAt   time.Time
 	packets  uint64
 	bytes    uint64
+}
+
+// windowSize is how far back a late packet may come, about a second of video.
+const windowSize = 1024
+
+// window remembers which of the last windowSize numbers were sent. SRTP forbids
+// a number twice (RFC 3711, section 3.3.2), and browsers do send packets twice:
+// they probe the bandwidth with repetitions.
+type window struct{ seen [windowSize]bool }
+
+// advance makes room for the numbers after from, up to and with to.
+func (w *window) advance(from, to uint16) {
+	for n := min(to-from, windowSize); n > 0; n-- {
+		w.seen[(to-n+1)%windowSize] = false
+	}
+}
+
+// first reports whether seq was not sent before, and notes it.
+func (w *window) first(seq uint16) bool {
+	was := w.seen[seq%windowSize]
+	w.seen[seq%windowSize] = true
+	return !was
 }
 
 func newRelay(codec webrtc.RTPCodecCapability, participant, kind string) (*relay, error) {
@@ -70,10 +94,13 @@ func (r *relay) forward(source any, p *rtp.Packet, now time.Time) bool {
 	}
 	p.SequenceNumber += r.seqShift
 	p.Timestamp += r.tsShift
+	if !r.admit(p.SequenceNumber) {
+		return false
+	}
 	// Extensions and CSRCs were agreed with the far side, they mean nothing to the page.
 	p.Extension, p.Extensions, p.ExtensionProfile, p.CSRC = false, nil, 0, nil
-	if int16(p.SequenceNumber-r.lastSeq) > 0 { // not a reordered one
-		r.lastSeq, r.lastTS, r.lastAt = p.SequenceNumber, p.Timestamp, now
+	if p.SequenceNumber == r.lastSeq { // the newest, not a reordered one
+		r.lastTS, r.lastAt = p.Timestamp, now
 	}
 	r.packets++
 	r.bytes += uint64(len(p.Payload))
@@ -82,16 +109,30 @@ func (r *relay) forward(source any, p *rtp.Packet, now time.Time) bool {
 	return true
 }
 
+// admit decides whether a packet of this number, in the page's numbering, may go
+// out, and moves the window with the newest.
+func (r *relay) admit(seq uint16) bool {
+	if ahead := seq - r.lastSeq; int16(ahead) > 0 {
+		r.sent.advance(r.lastSeq, seq)
+		r.lastSeq = seq
+		return r.sent.first(seq)
+	}
+	if int16(seq-r.floor) < 0 || r.lastSeq-seq >= windowSize {
+		return false
+	}
+	return r.sent.first(seq)
+}
+
 // align sets the shifts so that p, the first packet of a source, follows what
 // was sent last by one packet and by the time that has passed.
 func (r *relay) align(p *rtp.Packet, now time.Time) {
 	if r.lastAt.IsZero() {
-		r.lastSeq, r.lastTS, r.lastAt = p.SequenceNumber-1, p.Timestamp, now
+		r.lastSeq, r.lastTS, r.lastAt, r.floor = p.SequenceNumber-1, p.Timestamp, now, p.SequenceNumber
 		return
 	}
-	r.seqShift = r.lastSeq + 1 - p.SequenceNumber
-	passed := uint32(now.Sub(r.lastAt).Seconds() * float64(r.rate))
-	r.tsShift = r.lastTS + max(passed, 1) - p.Timestamp
+	r.floor = r.lastSeq + 1
+	r.seqShift = r.floor - p.SequenceNumber
+	r.tsShift = r.lastTS + max(uint32(units(now.Sub(r.lastAt), r.rate)), 1) - p.Timestamp
 }
 
 // counts returns packets and payload bytes since the relay was made.

@@ -81,6 +81,42 @@ func TestRelayReorderedPacketDoesNotMoveTheEnd(t *testing.T) {
 	}
 }
 
+// A number goes to the page once: SRTP would be given the same index twice.
+func TestRelayNeverRepeatsANumber(t *testing.T) {
+	r, err := newRelay(peer.VideoCodec(), "p", "video")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	r.attach("a", nil)
+	passed := func(source any, seq uint16) bool { return r.forward(source, packet(seq, 1), now) }
+	for _, c := range []struct {
+		seq  uint16
+		want bool
+		why  string
+	}{
+		{100, true, "the first"},
+		{100, false, "a repetition of the first"},
+		{99, false, "before the first"},
+		{103, true, "ahead"},
+		{101, true, "late"},
+		{101, false, "late, again"},
+		{103, false, "the newest, again"},
+		{103 + 2000, true, "a great jump"},
+		{102, false, "older than the window"},
+		{103 + 2000 - 1023, true, "the oldest in the window"},
+		{103 + 2000 - 1023, false, "the oldest in the window, again"},
+	} {
+		if passed("a", c.seq) != c.want {
+			t.Errorf("%s (%d): passed is %v", c.why, c.seq, !c.want)
+		}
+	}
+	r.attach("b", nil)
+	if !passed("b", 5000) || passed("b", 4999) || passed("b", 5000) || !passed("b", 5001) {
+		t.Error("a new source's packets reach back over its start, or repeat")
+	}
+}
+
 func TestRelayAsksTheRightOneForAKeyframe(t *testing.T) {
 	r, err := newRelay(peer.VideoCodec(), "p", "video")
 	if err != nil {

@@ -33,8 +33,13 @@ type videoSender struct {
 	track *webrtc.TrackLocalStaticRTP
 	box   *capture.Mailbox
 	log   *slog.Logger
+	// out belongs to the loop. It outlives an encoder: a connection that goes on
+	// must not see its numbers used again (RFC 3711, section 9.1).
+	out packetizer
 
 	wantKey atomic.Bool
+	// private is set while no picture of the patient may go out.
+	private atomic.Bool
 	stats   videoStats
 }
 
@@ -50,7 +55,7 @@ func newVideoSender(log *slog.Logger) (*videoSender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the video track: %w", err)
 	}
-	return &videoSender{track: t, box: capture.NewMailbox(), log: log}, nil
+	return &videoSender{track: t, box: capture.NewMailbox(), log: log, out: newPacketizer(90000)}, nil
 }
 
 // keyframe asks for one; it comes with a following frame, at most one every keyframeEvery.
@@ -71,12 +76,16 @@ func (v *videoSender) run(ctx context.Context, build codec.VideoEncoderBuilder, 
 		}
 	}()
 	payloader := build.RTPCodec().Payloader
-	out := packetizer{seq: uint16(rand.Uint32()), ts: rand.Uint32(), rate: 90000} //nolint:gosec // RFC 3550 wants them random, not secret
+	v.keyframe() // the track's receivers know nothing of this encoder yet
 	var lastKey time.Time
 	for {
 		frame, err := v.box.Get(ctx)
 		if err != nil {
 			return nil //nolint:nilerr // ctx ended or the mailbox closed: the normal end
+		}
+		if frame.Patient && v.private.Load() {
+			frame.Release()
+			continue
 		}
 		current = frame
 		if v.wantKey.Load() && time.Since(lastKey) >= keyframeEvery {
@@ -87,15 +96,19 @@ func (v *videoSender) run(ctx context.Context, build codec.VideoEncoderBuilder, 
 		started := time.Now()
 		data, release, err := enc.Read()
 		v.stats.encode.Add(int64(time.Since(started)))
-		at, size := frame.Time, frame.Rect
+		at, size, patient := frame.Time, frame.Rect, frame.Patient
 		frame.Release()
 		if err != nil {
 			v.stats.errors.Add(1)
 			v.log.Error("cannot encode a frame", "error", err)
 			continue
 		}
-		v.send(&out, payloader, data, at)
-		v.count(data, size)
+		if patient && v.private.Load() { // switched off while it was encoded
+			v.keyframe() // what follows must not lean on it
+		} else {
+			v.send(payloader, data, at)
+			v.count(data, size)
+		}
 		release()
 	}
 }
@@ -120,14 +133,14 @@ func (v *videoSender) count(data []byte, size image.Rectangle) {
 
 // send packs one encoded frame into packets that share its timestamp; the last
 // one has the marker (RFC 7741, section 4.1).
-func (v *videoSender) send(out *packetizer, payloader rtp.Payloader, data []byte, at time.Time) {
+func (v *videoSender) send(payloader rtp.Payloader, data []byte, at time.Time) {
 	if len(data) == 0 {
 		return // the encoder dropped the frame
 	}
-	ts := out.stamp(at)
+	ts := v.out.stamp(at)
 	payloads := payloader.Payload(payloadBound, data)
 	for i, p := range payloads {
-		pkt := out.packet(p, ts, i == len(payloads)-1)
+		pkt := v.out.packet(p, ts, i == len(payloads)-1)
 		// An error is that of a connection that is closing: it does not count here.
 		_ = v.track.WriteRTP(&pkt)
 	}
@@ -140,7 +153,12 @@ type packetizer struct {
 	ts    uint32 // the timestamp of start
 	rate  uint32 // clock rate in Hz
 	start time.Time
-	last  uint32 // units since start of the last frame
+	last  uint64 // units since start of the last frame
+}
+
+// newPacketizer starts at random numbers, as RFC 3550 section 5.1 wants them.
+func newPacketizer(rate uint32) packetizer {
+	return packetizer{seq: uint16(rand.Uint32()), ts: rand.Uint32(), rate: rate} //nolint:gosec // random, not secret
 }
 
 // stamp returns the RTP timestamp of an instant, later than all before it.
@@ -149,13 +167,16 @@ func (p *packetizer) stamp(at time.Time) uint32 {
 		p.start = at
 		return p.ts
 	}
-	// Whole hours of uint32 units wrap as RTP timestamps do.
-	units := uint32(uint64(max(at.Sub(p.start), 0)) * uint64(p.rate) / uint64(time.Second)) //nolint:gosec // see above
-	if int32(units-p.last) <= 0 {                                                           //nolint:gosec // serial arithmetic
-		units = p.last + 1
-	}
-	p.last = units
-	return p.ts + units
+	p.last = max(units(at.Sub(p.start), p.rate), p.last+1)
+	return p.ts + uint32(p.last) // wraps, as RTP timestamps do
+}
+
+// units is a duration counted by a clock of rate Hz; a negative one is 0. In two
+// parts, so that weeks of uptime do not overflow.
+func units(d time.Duration, rate uint32) uint64 {
+	d = max(d, 0)
+	whole, rest := uint64(d/time.Second), uint64(d%time.Second)
+	return whole*uint64(rate) + rest*uint64(rate)/uint64(time.Second)
 }
 
 func (p *packetizer) packet(payload []byte, ts uint32, marker bool) rtp.Packet {

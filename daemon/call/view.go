@@ -21,7 +21,6 @@ var (
 	ErrNoStream    = errors.New("cannot show that stream: nobody of that name is in the call")
 	ErrBadOffer    = errors.New("cannot use that SDP offer")
 	ErrTooManyView = errors.New("cannot open another view: too many are open, close one")
-	errTooMany     = errors.New("more people came than a call shows")
 )
 
 // maxViews bounds what a confused page can cost: a self-view and three
@@ -65,7 +64,7 @@ func (v *views) create(ctx context.Context, src source, offer string) (id, answe
 		return "", "", errors.Join(err, pc.GracefulClose())
 	}
 	if answer, err = w.negotiate(ctx, src, offer); err != nil {
-		v.remove(w.id)
+		_ = v.remove(w.id) // why there is no view says more than how it closed
 		return "", "", err
 	}
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
@@ -74,6 +73,7 @@ func (v *views) create(ctx context.Context, src source, offer string) (id, answe
 			src.keyframe()
 		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			v.expire(w.id)
+		default: // on its way, or disconnected, which may pass
 		}
 	})
 	return w.id, answer, nil

@@ -39,8 +39,11 @@ func TestListIsWorstFirstThenOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := health.New()
 		for _, c := range []struct{ code, severity string }{
-			{"d", apitype.SeverityInfo}, {"c", apitype.SeverityWarning}, {"b", apitype.SeverityError},
-			{"a", apitype.SeverityError}, {"e", "catastrophe"},
+			{"d", apitype.SeverityInfo},
+			{"c", apitype.SeverityWarning},
+			{"b", apitype.SeverityError},
+			{"a", apitype.SeverityError},
+			{"e", "catastrophe"},
 		} {
 			s.Set(c.code, c.severity, "", "")
 			time.Sleep(time.Second)

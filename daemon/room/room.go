@@ -20,6 +20,9 @@ import (
 var (
 	// ErrRefused: the room does not let us in (token, size, version). Final until a new room is fetched.
 	ErrRefused = errors.New("cannot join the room: it refused")
+	// ErrSuperseded: somebody joined with our identity and took our place. Final:
+	// to join again would throw them out in turn.
+	ErrSuperseded = errors.New("another kiosk joined the room with this kiosk's identity")
 	// ErrUnreachable: no answer from the room's server. Worth another try.
 	ErrUnreachable = errors.New("cannot reach the room's server")
 )
@@ -88,7 +91,7 @@ type (
 	}
 	// PathLost: no sign of life from this participant.
 	PathLost struct{ ID string }
-	// PathBack: the participant's path works (first time, or again).
+	// PathBack: the participant's path works (first time, or again); media may follow.
 	PathBack struct{ ID string }
 	// KeyframeWanted: a receiver of our video asked for one.
 	KeyframeWanted struct{}

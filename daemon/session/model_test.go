@@ -223,8 +223,17 @@ func TestNamesAreDistinct(t *testing.T) {
 		see(w.Name(), w)
 	}
 	for _, e := range []session.Effect{
-		session.CheckDevices{}, session.LoadRoom{}, session.CancelLoad{}, session.JoinRoom{}, session.LeaveRoom{}, session.OpenCamera{},
-		session.CloseCamera{}, session.OpenMicrophone{}, session.CloseMicrophone{}, session.SetMuted{}, session.SetVideoOff{},
+		session.CheckDevices{},
+		session.LoadRoom{},
+		session.CancelLoad{},
+		session.JoinRoom{},
+		session.LeaveRoom{},
+		session.OpenCamera{},
+		session.CloseCamera{},
+		session.OpenMicrophone{},
+		session.CloseMicrophone{},
+		session.SetMuted{},
+		session.SetVideoOff{},
 	} {
 		see(e.Name(), e)
 	}

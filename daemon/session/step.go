@@ -123,7 +123,7 @@ func told(old, now Model) []Output {
 		}
 	}
 	same := now.Running() && old.Running() && old.Peer == now.Peer
-	add(now.Started && !(old.Started && old.Peer == now.Peer), "session", "started")
+	add(now.Started && (!old.Started || old.Peer != now.Peer), "session", "started")
 	add(same && old.Muted != now.Muted, "audio", "updated")
 	add(same && old.VideoOff != now.VideoOff, "video", "updated")
 	add(same && old.Camera.ID != now.Camera.ID && old.Camera.ID != "", "camera", "updated")

@@ -110,8 +110,10 @@ func (s *Server) start() error {
 		"-L", fmt.Sprintf("module-sine sink=mic rate=48000 frequency=%d", ToneHz),
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+s.socket)
 	home, run := filepath.Join(s.dir, "home"), filepath.Join(s.dir, "run")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=" + home, "XDG_CONFIG_HOME=" + home,
-		"XDG_RUNTIME_DIR=" + run, "PULSE_RUNTIME_PATH=" + run, "PULSE_STATE_PATH=" + run, "DBUS_SESSION_BUS_ADDRESS=disabled:"}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=" + home, "XDG_CONFIG_HOME=" + home,
+		"XDG_RUNTIME_DIR=" + run, "PULSE_RUNTIME_PATH=" + run, "PULSE_STATE_PATH=" + run, "DBUS_SESSION_BUS_ADDRESS=disabled:",
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = endDeadline

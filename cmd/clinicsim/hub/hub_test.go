@@ -193,7 +193,7 @@ func TestBounds(t *testing.T) {
 		l.dial(t)
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		defer cancel()
-		_, resp, err := websocket.Dial(ctx, l.url, nil) //nolint:bodyclose // the library closes it
+		_, resp, err := websocket.Dial(ctx, l.url, nil)
 		if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("a second connection: %v", err)
 		}
@@ -244,7 +244,7 @@ func TestForeignOriginIsRefused(t *testing.T) {
 	l := open(t, hub.Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
-	_, resp, err := websocket.Dial(ctx, l.url, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"http://evil.example"}}}) //nolint:bodyclose // the library closes it
+	_, resp, err := websocket.Dial(ctx, l.url, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"http://evil.example"}}})
 	if err == nil || resp == nil || resp.StatusCode != http.StatusForbidden {
 		t.Errorf("a foreign page was let in: %v", err)
 	}
@@ -259,7 +259,7 @@ func TestCloseEndsEveryConnection(t *testing.T) {
 	fresh.hearEnd()
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
-	_, resp, err := websocket.Dial(ctx, l.url, nil) //nolint:bodyclose // the library closes it
+	_, resp, err := websocket.Dial(ctx, l.url, nil)
 	if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a closed hub took a connection: %v", err)
 	}

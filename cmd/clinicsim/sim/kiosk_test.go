@@ -46,7 +46,7 @@ func joinKiosk(t *testing.T, s screen, peer string) *kiosk {
 	k := &kiosk{t: t, ctx: ctx, end: cancel, in: make(chan signal.Message, 64)}
 	dial, stop := context.WithTimeout(ctx, wait)
 	defer stop()
-	conn, _, err := websocket.Dial(dial, s.Room.URL, nil) //nolint:bodyclose // the library closes it
+	conn, _, err := websocket.Dial(dial, s.Room.URL, nil)
 	if err != nil {
 		cancel()
 		t.Fatal(err)

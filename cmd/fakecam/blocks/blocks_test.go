@@ -2,7 +2,7 @@ package blocks_test
 
 import (
 	"errors"
-	"math/rand"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -95,14 +95,14 @@ func TestLayout(t *testing.T) {
 }
 
 func TestReadNoisy(t *testing.T) {
-	rnd := rand.New(rand.NewSource(1))
+	rnd := rand.New(rand.NewPCG(1, 0))
 	for _, s := range [][3]int{{320, 240, 320}, {640, 480, 704}, {1280, 720, 1280}, {1920, 1080, 2048}} {
 		w, h, stride := s[0], s[1], s[2]
 		luma := make([]byte, stride*h)
 		c := blocks.New(rnd.Uint32(), time.Now())
 		blocks.Paint(luma, stride, w, h, c)
 		for i, v := range luma {
-			luma[i] = byte(min(max(int(v)+rnd.Intn(121)-60, 0), 255))
+			luma[i] = byte(min(max(int(v)+rnd.IntN(121)-60, 0), 255))
 		}
 		if got, err := blocks.Read(luma, stride, w, h); err != nil || got != c {
 			t.Errorf("%dx%d: read %+v, %v; want %+v", w, h, got, err, c)

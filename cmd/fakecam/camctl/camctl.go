@@ -32,7 +32,8 @@ type Client string
 // Do sends one command line and returns what follows "ok"; an "error ..."
 // answer is returned as an error.
 func (c Client) Do(line string) (string, error) {
-	conn, err := net.DialTimeout("unix", string(c), callWait)
+	dialer := net.Dialer{Timeout: callWait}
+	conn, err := dialer.DialContext(context.Background(), "unix", string(c))
 	if err != nil {
 		return "", fmt.Errorf("cannot reach fakecam: %w", err)
 	}
@@ -107,14 +108,15 @@ type Process struct {
 // and waits until its cameras can be opened. It is killed with its starter.
 func Start(ctx context.Context, binary string, args ...string) (*Process, error) {
 	base := []string{"-mount", camns.MountDir, "-dev", camns.DevDir, "-ctl", camns.Control}
-	cmd := exec.Command(binary, append(base, args...)...)
+	// ctx bounds the start only: Stop and Kill end what runs.
+	cmd := exec.CommandContext(context.Background(), binary, append(base, args...)...)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a pipe: %w", err)
 	}
-	defer r.Close()
+	defer r.Close() //nolint:errcheck // opened for reading only
 	cmd.Stdout = w
 	p := &Process{Client: camns.Control, cmd: cmd, ended: make(chan error, 1)}
 	started := make(chan error, 1)
@@ -175,5 +177,5 @@ func (p *Process) Stop() error {
 // called in place of Stop.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
-	<-p.ended
+	<-p.ended //nolint:errcheck // "killed", which is no news
 }

@@ -168,11 +168,11 @@ func (s *Server) Serve() error {
 	buf := make([]byte, requestSize)
 	for {
 		n, err := unix.Read(s.fd, buf)
-		switch err {
-		case nil:
-		case unix.EINTR, unix.EAGAIN, unix.ENOENT: // ENOENT: the request was taken back
+		switch {
+		case err == nil:
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOENT): // ENOENT: the request was taken back
 			continue
-		case unix.ENODEV, unix.ECONNABORTED: // unmounted
+		case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ECONNABORTED): // unmounted
 			return nil
 		default:
 			return fmt.Errorf("cannot read requests for %s: %w", s.dir, err)

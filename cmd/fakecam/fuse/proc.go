@@ -50,8 +50,12 @@ func (c *callers) read(name string) (string, error) {
 // syscallOf reads which system call a thread is in, and its first argument.
 func (c *callers) syscallOf(tid uint32) (nr int, arg uint64, ok bool) {
 	// The request can reach us before its sender has gone to sleep; until then
-	// the file says "running". 2 ms are a thousand times what that takes.
-	for range 100 {
+	// the file says "running". That takes microseconds, or a turn of the scheduler
+	// where all processors are busy.
+	deadline, retry := time.NewTimer(10*time.Millisecond), time.NewTicker(20*time.Microsecond)
+	defer deadline.Stop()
+	defer retry.Stop()
+	for {
 		s, err := c.read(strconv.FormatUint(uint64(tid), 10) + "/syscall")
 		if err != nil {
 			return 0, 0, false
@@ -62,9 +66,12 @@ func (c *callers) syscallOf(tid uint32) (nr int, arg uint64, ok bool) {
 		if !errors.Is(err, errRunning) {
 			return 0, 0, false
 		}
-		time.Sleep(20 * time.Microsecond)
+		select {
+		case <-retry.C:
+		case <-deadline.C:
+			return 0, 0, false
+		}
 	}
-	return 0, 0, false
 }
 
 var errRunning = errors.New("thread is running")

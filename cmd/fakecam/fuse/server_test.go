@@ -15,7 +15,6 @@ type pipe struct {
 	*Server
 	t      *testing.T
 	kernel int
-	served chan error
 }
 
 // toy is a file; it echoes an ioctl with every byte one higher.
@@ -32,6 +31,7 @@ func (f *toy) Open() (Handle, unix.Errno)       { return f, f.openErr }
 func (f *toy) Interrupt(id uint64)              { f.interrupted = append(f.interrupted, id) }
 func (f *toy) Release()                         { f.released++ }
 func (f *toy) Poll(key uint64, arm bool) uint32 { f.polled = append(f.polled, key); return unix.POLLIN }
+
 func (f *toy) Ioctl(c *Call) {
 	for i := range c.Arg() {
 		c.Arg()[i]++

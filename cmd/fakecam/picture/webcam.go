@@ -3,7 +3,7 @@ package picture
 import (
 	"image"
 	"math"
-	"math/rand"
+	"math/rand/v2"
 	"sync"
 
 	"kioskd/cmd/fakecam/blocks"
@@ -34,7 +34,7 @@ func (s *Studio) room(w, h int) *room {
 	k := size{w, h}
 	r := s.rooms[k]
 	if r == nil {
-		rnd := rand.New(rand.NewSource(1)) // the same pictures in every run
+		rnd := rand.New(rand.NewPCG(1, 0)) //nolint:gosec // grain, not a secret: the same pictures in every run
 		r = &room{size: k, noise: make([]int8, noiseLen+w), wall: texture(rnd, w, h)}
 		for i := range r.noise {
 			r.noise[i] = int8(math.Round(rnd.NormFloat64() * noiseSigma))

@@ -8,7 +8,7 @@ const (
 	dirW, dirR, dirRW = 1 << 30, 2 << 30, 3 << 30
 	typeV             = 'V' << 8
 
-	vidiocQuerycap       = dirR | 104<<16 | typeV | 0
+	vidiocQuerycap       = dirR | 104<<16 | typeV // number 0
 	vidiocEnumFmt        = dirRW | 64<<16 | typeV | 2
 	vidiocGFmt           = dirRW | 208<<16 | typeV | 4
 	vidiocSFmt           = dirRW | 208<<16 | typeV | 5

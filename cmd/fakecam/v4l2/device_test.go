@@ -30,6 +30,7 @@ type world struct {
 }
 
 func (w *world) Wake(key uint64) { w.mu.Lock(); defer w.mu.Unlock(); w.woken = append(w.woken, key) }
+
 func (w *world) Store(off int64, data []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -29,6 +29,7 @@ func formats(only Only) []format {
 		yuyv.sizes = yuyv.sizes[:2]
 	case OnlyYUYV:
 		return []format{yuyv}
+	case OnlyAll:
 	}
 	return []format{yuyv, mjpg}
 }

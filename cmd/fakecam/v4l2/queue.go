@@ -81,6 +81,7 @@ func (d *Device) describe(a []byte, i int) {
 		flags |= bufQueued
 	case done:
 		flags |= bufDone
+	case dequeued: // neither flag
 	}
 	clear(a)
 	put(a, uint32(i), typeCapture, b.used, flags, fieldNone)

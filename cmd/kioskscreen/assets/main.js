@@ -5,6 +5,7 @@ import { Words } from "./words.js";
 import { Link } from "./link.js";
 import { Controls, icon } from "./controls.js";
 import { Stage, calling } from "./stage.js";
+import { warmUp } from "./view.js";
 import { Panel, say } from "./panel.js";
 import { Idle } from "./idle.js";
 import { listen } from "./probe.js";
@@ -144,6 +145,7 @@ window.addEventListener("contextmenu", (event) => event.preventDefault());
 
 // The words and the first status come side by side.
 link.start();
+warmUp();
 for (let delay = 250; !words.ready; delay = Math.min(delay * 2, 2000)) {
   await loadWords("");
   if (!words.ready) await new Promise((resolve) => setTimeout(resolve, delay));

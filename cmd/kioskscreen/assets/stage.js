@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 
 export class Stage {
   #words;
-  #remotes = new Map(); // participant id -> {view, figure, video: bool}
+  #remotes = new Map(); // participant id -> {view, figure, drawn: bool}
   #timer = { base: 0, at: 0, runs: false };
   #session = null;
 
@@ -63,11 +63,10 @@ export class Stage {
     if (!this.#remotes.size) $("hear").hidden = true;
     for (const person of people) {
       const remote = this.#remotes.get(person.id) ?? this.#addRemote(person.id);
-      // A view carries the tracks there were when it was made.
-      const more = person.video && !remote.video && !remote.view.live;
-      if (fresh && remote.drawn || more && remote.drawn) remote.view.restart();
+      // The daemon's view carries sound and picture from the start, also while
+      // the other side sends only one of them: what comes later needs no new view.
+      if (fresh && remote.drawn) remote.view.restart();
       remote.drawn = true;
-      remote.video = person.video;
       remote.figure.dataset.name = person.name || this.#words.text("page.unnamed");
       remote.view.video.ariaLabel = this.#words.text("page.remote_video", { name: remote.figure.dataset.name });
       remote.view.expect(this.#session.state !== "active" ? "nothing" : person.video ? "picture" : "sound");
@@ -90,7 +89,7 @@ export class Stage {
     nobody.append(document.createElement("span"), document.createElement("span"));
     figure.append(video, still, nobody);
     $("remotes").append(figure);
-    const remote = { figure, video: false, drawn: false };
+    const remote = { figure, drawn: false };
     remote.view = new View({
       path: `/v1/views/remote/${encodeURIComponent(id)}`, video, still, sound: true,
       changed: () => this.#drawRemote(remote),

@@ -98,7 +98,7 @@ func StartAt(socket string) (*Kiosk, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen("unix", socket)
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", socket)
 	if err != nil {
 		return nil, err
 	}

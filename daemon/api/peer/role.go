@@ -35,8 +35,9 @@ func (r Role) String() string {
 		return "technician"
 	case Root:
 		return "root"
+	default:
+		return "none"
 	}
-	return "none"
 }
 
 // The groups that give roles.

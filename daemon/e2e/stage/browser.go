@@ -126,7 +126,7 @@ func (b *Browser) Screenshot(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot take a screenshot: %w", err)
 	}
-	if err := os.WriteFile(path, png, 0o644); err != nil { //nolint:gosec // a picture to look at
+	if err := os.WriteFile(path, png, 0o644); err != nil {
 		return fmt.Errorf("cannot write the screenshot: %w", err)
 	}
 	return nil

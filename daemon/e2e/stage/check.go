@@ -112,6 +112,16 @@ func (s *Stage) Judge(ctx context.Context, p *Pages, appointment string, look ti
 		return f, err
 	}
 	f.Active = time.Since(opened)
+	// The page's own mark, and before the measuring starts: making an audio
+	// meter holds a page without a sound card up for a second.
+	if err := p.Screen.Until(ctx, "window.kiosk.remote && window.kiosk.remote.firstFrameAt"); err != nil {
+		return f, err
+	}
+	first, err := Eval[float64](ctx, p.Screen, "window.kiosk.remote.firstFrameAt")
+	if err != nil {
+		return f, err
+	}
+	f.FirstFrame = time.UnixMilli(int64(first)).Sub(opened)
 	for _, v := range []string{remoteVideo, selfVideo} {
 		if err := p.Screen.Watch(ctx, v); err != nil {
 			return f, fmt.Errorf("cannot find a stream in %s on the touchscreen page: %w", v, err)
@@ -120,13 +130,6 @@ func (s *Stage) Judge(ctx context.Context, p *Pages, appointment string, look ti
 	if err := s.seen(ctx, p); err != nil {
 		return f, err
 	}
-	// The page's own mark: the driver's would count from when it began to look.
-	first, err := Eval[float64](ctx, p.Screen, "window.kiosk.remote.firstFrameAt")
-	if err != nil {
-		return f, err
-	}
-	f.FirstFrame = time.UnixMilli(int64(first)).Sub(opened)
-
 	before, err := p.Clinician.Clinician(ctx)
 	if err != nil {
 		return f, err

@@ -40,7 +40,7 @@ func Enter(args []string) (int, error) {
 	// Pdeathsig follows the thread that forked, so it must live as long as we do.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(context.Background(), self, args...) //nolint:gosec // ourselves
+	cmd := exec.CommandContext(context.Background(), self, args...)
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -34,7 +32,7 @@ func (s *Stage) start(name string, root bool, extra []string, args ...string) (*
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the log of %s: %w", name, err)
 	}
-	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...) //nolint:gosec // our own programs
+	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	cmd.Env = append(s.environ(), extra...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// No Pdeathsig: it follows a thread, and Go moves us between threads. The
@@ -130,16 +128,4 @@ func (p *Process) Log() string {
 		return err.Error()
 	}
 	return string(b)
-}
-
-// lockedWriter lets several goroutines write to one writer.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
 }

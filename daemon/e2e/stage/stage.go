@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -100,19 +101,26 @@ func (s *Stage) chown() error {
 	if c == nil {
 		return nil
 	}
-	return filepath.WalkDir(s.dir, func(p string, _ os.DirEntry, err error) error {
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return fmt.Errorf("cannot hand over the stage's folder: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // opened for reading only
+	return fs.WalkDir(root.FS(), ".", func(p string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(p, int(c.Uid), int(c.Gid))
+		return root.Lchown(p, int(c.Uid), int(c.Gid))
 	})
 }
 
 // environ is what programs see: our own, but with a home and a temporary folder
 // that end with the run, and no systemd of somebody else's.
 func (s *Stage) environ() []string {
-	drop := []string{"HOME=", "TMPDIR=", "XDG_", "NOTIFY_SOCKET=", "LISTEN_", "RUNTIME_DIRECTORY=", "STATE_DIRECTORY=",
-		"CREDENTIALS_DIRECTORY=", "PULSE_", "ALSA_", "KIOSKD_", "SUDO_"}
+	drop := []string{
+		"HOME=", "TMPDIR=", "XDG_", "NOTIFY_SOCKET=", "LISTEN_", "RUNTIME_DIRECTORY=", "STATE_DIRECTORY=",
+		"CREDENTIALS_DIRECTORY=", "PULSE_", "ALSA_", "KIOSKD_", "SUDO_",
+	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return slices.ContainsFunc(drop, func(p string) bool { return strings.HasPrefix(v, p) })
 	})

@@ -67,7 +67,7 @@ func (d *Provider) dial(ctx context.Context, p room.Params) (*websocket.Conn, si
 	}
 	if err != nil {
 		// Its text holds the URL, which may hold a token: keep the kind only.
-		if resp != nil && resp.StatusCode >= 400 && resp.StatusCode < 500 {
+		if resp != nil && refusal(resp.StatusCode) {
 			return nil, signal.Message{}, fmt.Errorf("%w (status %d)", room.ErrRefused, resp.StatusCode)
 		}
 		return nil, signal.Message{}, room.ErrUnreachable
@@ -80,6 +80,17 @@ func (d *Provider) dial(ctx context.Context, p room.Params) (*websocket.Conn, si
 		return nil, signal.Message{}, err
 	}
 	return conn, welcome, nil
+}
+
+// refusal tells the answers that asking again will not change from those of a
+// busy or broken server.
+func refusal(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		return true
+	default:
+		return false
+	}
 }
 
 // greet sends the hello and reads up to the welcome.
@@ -127,9 +138,12 @@ type directRoom struct {
 	wg   sync.WaitGroup // readers, RTCP readers, closers
 
 	// Below: run's goroutine only.
-	conn    *websocket.Conn // nil while the signalling is away
-	remotes map[string]*remote
-	closed  bool // Closed has been sent
+	conn     *websocket.Conn // nil while the signalling is away
+	remotes  map[string]*remote
+	closed   bool   // Closed has been sent
+	barred   error  // the server lets us in no more; media that flows goes on
+	farewell func() // says what Leave wants said, once there is a connection
+	leaving  bool
 }
 
 // post hands op to run. It never blocks a callback for ever: the room's end frees it.
@@ -140,33 +154,73 @@ func (r *directRoom) post(op func()) {
 	}
 }
 
-// Leave implements room.Room.
+// Times of leaving.
+const (
+	closeWithin = 300 * time.Millisecond // the WebSocket's closing handshake
+	leaveMargin = time.Second            // beyond ctx, for connections that are slow to close
+)
+
+// Leave implements room.Room. Media stops at once; the word is said as soon as
+// there is a connection to say it on, while ctx lasts.
 func (r *directRoom) Leave(ctx context.Context, why room.Reason) error {
 	word := signal.Bye
 	if why == room.ReasonAway {
 		word = signal.Away
 	}
 	said := make(chan struct{})
-	op := func() {
-		defer close(said)
-		r.send(signal.Message{Type: word})
+	r.post(func() {
+		r.leaving = true
+		r.closeRemotes()
+		r.farewell = func() {
+			r.send(signal.Message{Type: word})
+			conn := r.conn
+			r.wg.Go(func() {
+				defer close(said)
+				_ = conn.Close(websocket.StatusNormalClosure, "") // they have our word, a lost close frame changes nothing
+			})
+		}
 		if r.conn != nil {
-			_ = r.conn.Close(websocket.StatusNormalClosure, "") // they have our word, a lost close frame changes nothing
+			r.sayFarewell()
 		}
-	}
+	})
+	var err error
 	select {
-	case r.ops <- op:
-		select {
-		case <-said:
-		case <-ctx.Done():
-		case <-r.life.Done():
-		}
+	case <-said:
+	case <-r.life.Done(): // thrown out meanwhile
 	case <-ctx.Done():
-	case <-r.life.Done():
+		err = context.Cause(ctx)
 	}
 	r.end()
-	<-r.left
-	return context.Cause(ctx)
+	margin := time.NewTimer(leaveMargin)
+	defer margin.Stop()
+	select {
+	case <-r.left:
+	case <-margin.C:
+		// A TURN server that swallows packets can hold a connection's end up for
+		// long. Nothing is sent any more; run ends when it does.
+		r.log.Error("a room's connections are slow to close, not waiting for them")
+	}
+	return err
+}
+
+// sayFarewell does what Leave asked for. A peer that does not close in time is
+// left without.
+func (r *directRoom) sayFarewell() {
+	say := r.farewell
+	r.farewell = nil
+	if say == nil {
+		return
+	}
+	say()
+	r.wg.Go(func() {
+		t := time.NewTimer(closeWithin)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			r.end()
+		case <-r.life.Done():
+		}
+	})
 }
 
 // run owns the room until it is left or thrown out.
@@ -187,19 +241,27 @@ func (r *directRoom) run(welcome signal.Message) {
 		case m, ok := <-in:
 			if !ok {
 				in, r.conn = nil, nil
-				r.params.Events(room.SignallingLost{})
+				if !r.leaving {
+					r.params.Events(room.SignallingLost{})
+				}
 				redial = r.startRedial()
-				continue
+				break
 			}
-			r.message(m)
+			if !r.leaving {
+				r.message(m)
+			}
 		case d := <-redial:
 			redial = nil
 			if d.err != nil {
-				r.refused(d.err)
-				continue
+				r.bar(d.err)
+				break
 			}
 			r.conn = d.conn
 			in = r.startReader(d.conn)
+			if r.leaving {
+				r.sayFarewell()
+				break
+			}
 			r.params.Events(room.SignallingBack{})
 			r.greetAll(d.welcome.Peers)
 		}
@@ -207,6 +269,19 @@ func (r *directRoom) run(welcome signal.Message) {
 			return
 		}
 	}
+}
+
+// bar notes that the server lets us in no more. While media flows that is
+// nobody's business; the room is closed when the last path fails.
+func (r *directRoom) bar(err error) {
+	r.barred = err
+	r.log.Warn("the room's server lets us in no more", "error", err)
+	for _, rem := range r.remotes {
+		if rem.connected {
+			return
+		}
+	}
+	r.refused(err)
 }
 
 func (r *directRoom) refused(err error) {
@@ -264,16 +339,19 @@ type dialed struct {
 
 // startRedial tries until it is in, refused, or the room is left.
 func (r *directRoom) startRedial() <-chan dialed {
-	out := make(chan dialed, 1)
+	out := make(chan dialed)
 	r.wg.Go(func() {
 		wait := redialFirst
 		for {
 			conn, welcome, err := r.provider.dial(r.life, r.params)
 			if err == nil || errors.Is(err, room.ErrRefused) {
-				if err == nil && r.life.Err() != nil {
-					_ = conn.CloseNow() // left meanwhile, nobody will read out
+				select {
+				case out <- dialed{conn, welcome, err}:
+				case <-r.life.Done():
+					if err == nil {
+						_ = conn.CloseNow() // left meanwhile
+					}
 				}
-				out <- dialed{conn, welcome, err}
 				return
 			}
 			select {

@@ -243,7 +243,7 @@ func TestSupersededKioskIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := await[room.Closed](t, first, 1); !errors.Is(c.Err, room.ErrRefused) {
+	if c := await[room.Closed](t, first, 1); !errors.Is(c.Err, room.ErrSuperseded) {
 		t.Errorf("closed with %v", c.Err)
 	}
 	leave(t, a, room.ReasonAway)

@@ -2,6 +2,7 @@ package direct
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,13 +18,16 @@ import (
 // to run's goroutine; the closures that pion calls carry the connection they
 // belong to and are ignored once it has been replaced.
 type remote struct {
-	who       room.Participant
-	pc        *webrtc.PeerConnection
-	pending   []webrtc.ICECandidateInit // trickled before the answer
-	answered  bool
-	connected bool
-	due       *time.Timer     // no path by then: make the connection anew
-	readers   *sync.WaitGroup // RTCP readers of pc
+	who        room.Participant
+	pc         *webrtc.PeerConnection
+	pending    []webrtc.ICECandidateInit // trickled before the answer
+	answered   bool
+	connected  bool
+	restarting bool                       // the offer under way restarts ICE
+	state      webrtc.PeerConnectionState // the last one seen
+	unlisted   bool                       // a welcome did not name it; it stays while its media flows
+	due        *time.Timer                // no path by then: make the connection anew
+	readers    *sync.WaitGroup            // RTCP readers of pc
 }
 
 // pendingBound is more candidates than a machine has.
@@ -36,12 +40,17 @@ func (r *directRoom) greetAll(peers []signal.Peer) {
 	for _, p := range peers {
 		here[p.Peer] = true
 		if have := r.remotes[p.Peer]; have != nil && have.connected {
+			have.unlisted = false
 			continue // media flows: the signalling's absence was nobody's business
 		}
 		r.meet(room.Participant{ID: p.Peer, Name: p.Name, Role: string(p.Role)})
 	}
-	for id := range r.remotes {
-		if !here[id] {
+	for id, rem := range r.remotes {
+		switch {
+		case here[id]:
+		case rem.connected: // its own signalling may be a moment behind ours
+			rem.unlisted = true
+		default:
 			r.part(id, room.ReasonLost)
 		}
 	}
@@ -61,8 +70,10 @@ func (r *directRoom) message(m signal.Message) {
 		r.send(signal.Message{Type: signal.Pong})
 	case signal.Error:
 		switch m.Code {
-		case signal.CodeSuperseded, signal.CodeUnauthorized, signal.CodeRoomFull:
-			r.refused(errors.Join(room.ErrRefused, errors.New(m.Code)))
+		case signal.CodeSuperseded:
+			r.refused(room.ErrSuperseded)
+		case signal.CodeUnauthorized, signal.CodeRoomFull:
+			r.bar(errors.Join(room.ErrRefused, errors.New(m.Code)))
 		default:
 			r.log.Warn("the room reports an error", "code", m.Code)
 		}
@@ -77,7 +88,7 @@ func (r *directRoom) meet(who room.Participant) {
 		return
 	}
 	if old := r.remotes[who.ID]; old != nil {
-		r.close(old)
+		r.drop(old)
 	} else if len(r.remotes) >= maxPeers {
 		r.log.Warn("cannot take another participant: the room is full for us", "most", maxPeers)
 		return
@@ -105,7 +116,7 @@ func (r *directRoom) connect(rem *remote) {
 		r.log.Error("cannot connect to a participant", "error", err)
 		return
 	}
-	rem.pc, rem.pending, rem.answered, rem.connected = pc, nil, false, false
+	rem.pc, rem.pending, rem.answered, rem.connected, rem.state = pc, nil, false, false, webrtc.PeerConnectionStateNew
 	rem.readers = &sync.WaitGroup{}
 	r.watch(rem, pc)
 	for _, t := range r.params.Tracks {
@@ -139,7 +150,16 @@ func (r *directRoom) watch(rem *remote, pc *webrtc.PeerConnection) {
 		}
 		mine(func() { r.send(m) })
 	})
-	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) { mine(func() { r.pathChanged(rem, s) }) })
+	// Pion calls each handler in a goroutine of its own: the order is lost on the
+	// way, so only the present state counts.
+	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) {
+		mine(func() {
+			if s := pc.ConnectionState(); s != rem.state {
+				rem.state = s
+				r.pathChanged(rem, s)
+			}
+		})
+	})
 	pc.OnTrack(func(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 		ask := func() {
 			// A closed connection needs no keyframe.
@@ -159,13 +179,21 @@ func (r *directRoom) pathChanged(rem *remote, s webrtc.PeerConnectionState) {
 	case webrtc.PeerConnectionStateDisconnected:
 		rem.connected = false
 		r.params.Events(room.PathLost{ID: rem.who.ID})
-		if rem.pc.SignalingState() == webrtc.SignalingStateStable {
+		// Without signalling a restart would only throw the old path away, which
+		// may heal by itself.
+		if r.conn != nil && rem.pc.SignalingState() == webrtc.SignalingStateStable {
 			r.offer(rem, true)
 		}
-	case webrtc.PeerConnectionStateFailed:
-		r.params.Events(room.PathLost{ID: rem.who.ID})
-		r.replace(rem)
-	default: // new, connecting, closed: nothing to say
+	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed: // closed: by the far side's DTLS
+		switch {
+		case r.barred != nil:
+			r.refused(r.barred)
+		case rem.unlisted:
+			r.part(rem.who.ID, room.ReasonLost)
+		default:
+			r.replace(rem)
+		}
+	default: // new, connecting: nothing to say
 	}
 }
 
@@ -177,8 +205,14 @@ func (r *directRoom) overdue(rem *remote, pc *webrtc.PeerConnection) {
 }
 
 func (r *directRoom) replace(rem *remote) {
-	r.close(rem)
+	r.drop(rem)
 	r.connect(rem)
+}
+
+// drop closes a connection that is to be made anew, and says that its path is gone.
+func (r *directRoom) drop(rem *remote) {
+	r.close(rem)
+	r.params.Events(room.PathLost{ID: rem.who.ID})
 }
 
 // offer sends an offer; restart keeps the connection and asks for new ICE
@@ -192,7 +226,7 @@ func (r *directRoom) offer(rem *remote, restart bool) {
 		r.log.Error("cannot make an offer", "restart", restart, "error", err)
 		return
 	}
-	rem.answered = false
+	rem.answered, rem.restarting = false, restart
 	r.send(signal.Message{Type: signal.Offer, To: rem.who.ID, SDP: o.SDP, Restart: restart})
 }
 
@@ -201,16 +235,39 @@ func (r *directRoom) answer(m signal.Message) {
 	if rem == nil || rem.pc == nil || rem.pc.SignalingState() != webrtc.SignalingStateHaveLocalOffer {
 		return // an answer to an offer that has been replaced
 	}
+	before := ""
+	if d := rem.pc.CurrentRemoteDescription(); d != nil {
+		before = d.SDP
+	}
 	if err := rem.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: m.SDP}); err != nil {
 		// Its text may quote SDP with addresses in it.
 		r.log.Warn("cannot use a participant's answer")
 		return
 	}
-	rem.answered = true
+	if rem.restarting && !sameIdentity(before, m.SDP) {
+		// The page has lost its end of the connection and answered with a new one:
+		// DTLS would not be done again on this one.
+		r.replace(rem)
+		return
+	}
+	rem.answered, rem.restarting = true, false
 	for _, c := range rem.pending {
 		r.addCandidate(rem, c)
 	}
 	rem.pending = nil
+}
+
+// sameIdentity tells whether two descriptions carry the same DTLS fingerprint
+// (RFC 8122, section 5), that is, the same far end.
+func sameIdentity(a, b string) bool { return a != "" && fingerprint(a) == fingerprint(b) }
+
+func fingerprint(sdp string) string {
+	for line := range strings.Lines(sdp) {
+		if f, ok := strings.CutPrefix(line, "a=fingerprint:"); ok {
+			return strings.ToLower(strings.TrimSpace(f))
+		}
+	}
+	return ""
 }
 
 func (r *directRoom) candidate(m signal.Message) {

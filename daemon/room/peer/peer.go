@@ -75,7 +75,7 @@ func AudioCodec() webrtc.RTPCodecCapability {
 // New returns a peer connection with an API, media engine and interceptors of
 // its own: pion's interceptors must not be shared between connections.
 func New(o Options) (*webrtc.PeerConnection, error) {
-	media, err := mediaEngine()
+	media, err := mediaEngine(o.LoopbackOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,10 @@ func New(o Options) (*webrtc.PeerConnection, error) {
 	return pc, nil
 }
 
-func mediaEngine() (*webrtc.MediaEngine, error) {
+// mediaEngine registers our codecs. A view has no RTX: nothing is lost on
+// loopback, and pion numbers a resent packet when it is stored, so that a second
+// resend or a late one would use a number again.
+func mediaEngine(view bool) (*webrtc.MediaEngine, error) {
 	media := &webrtc.MediaEngine{}
 	codecs := []struct {
 		kind webrtc.RTPCodecType
@@ -117,6 +120,9 @@ func mediaEngine() (*webrtc.MediaEngine, error) {
 		{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecParameters{RTPCodecCapability: AudioCodec(), PayloadType: PayloadOpus}},
 	}
 	for _, c := range codecs {
+		if view && c.MimeType == webrtc.MimeTypeRTX {
+			continue
+		}
 		if err := media.RegisterCodec(c.RTPCodecParameters, c.kind); err != nil {
 			return nil, fmt.Errorf("cannot register %s: %w", c.MimeType, err)
 		}

@@ -221,7 +221,7 @@ func TestNothingPrivateIsPrinted(t *testing.T) {
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "message", m)
 	for _, text := range []string{
-		fmt.Sprint(m), fmt.Sprintf("%+v", m), fmt.Sprintf("%#v", m), fmt.Sprintf("%s", m), fmt.Sprintf("%v", &m), log.String(),
+		fmt.Sprint(m), fmt.Sprintf("%+v", m), fmt.Sprintf("%#v", m), fmt.Sprintf("got %s", m), fmt.Sprintf("%v", &m), log.String(),
 	} {
 		if strings.Contains(text, "CANARY") || !strings.Contains(text, "hello") {
 			t.Errorf("printed as %s", text)

@@ -79,6 +79,7 @@ func Marshal(m Message) ([]byte, error) {
 			return nil, fmt.Errorf("cannot write signal message: %w", err)
 		}
 		w.Candidate = raw
+	default: // every field has been copied
 	}
 	b, err := encode(w)
 	if err != nil {
@@ -129,6 +130,7 @@ func (w wire) message() (Message, error) {
 		m.Candidate = c
 	case Error:
 		m.Code, m.Detail = w.Code, w.Detail
+	default: // no fields, or an unknown type, which check refuses
 	}
 	return m, m.check()
 }
