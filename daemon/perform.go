@@ -228,6 +228,8 @@ func roomFailed(attempt int, err error) session.RoomFailed {
 	return f
 }
 
+// roomLoaded takes over what this kiosk can do of what the room offers. Chat and
+// issue reports are not among it yet: a button that leads nowhere helps nobody.
 func roomLoaded(attempt int, s backend.Screen) session.RoomLoaded {
 	r := s.Room
 	out := session.RoomLoaded{
@@ -235,7 +237,6 @@ func roomLoaded(attempt int, s backend.Screen) session.RoomLoaded {
 		Room: session.Room{
 			Provider: r.Provider, URL: session.PatientText(r.URL), Token: session.PatientText(r.Token), Expires: r.Expires,
 			Participant: session.Participant{Name: session.PatientText(r.Participant.Name), Role: r.Participant.Role},
-			Chat:        r.Chat, ReportIssue: r.ReportIssue,
 		},
 		Limits: session.Limits{
 			Wait: time.Duration(r.WaitSeconds) * time.Second, Session: time.Duration(r.SessionSeconds) * time.Second,

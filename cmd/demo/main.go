@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -63,11 +64,25 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // show puts everything on the stage and shows or judges it.
 func show(ctx context.Context, check bool, out io.Writer) (err error) {
-	o := stage.Options{Bin: "bin", Dir: filepath.Join(folder, "run"), FakeCamera: true, Credential: caller()}
+	who, err := owner()
+	if err != nil {
+		return err
+	}
+	o := stage.Options{
+		Bin: "bin", Dir: filepath.Join(folder, "run"), FakeCamera: true,
+		CameraArgs: []string{"-scene", "webcam"}, Credential: who,
+	}
 	if !check {
 		useOwnDevices(&o, out)
 	}
 	if err := stage.Settle(o.FakeCamera); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("cannot make the folder for this run: %w", err)
+	}
+	defer func() { err = errors.Join(err, stage.HandOver(folder, who)) }()
+	if err := stage.HandOver(folder, who); err != nil {
 		return err
 	}
 	s, err := stage.Start(ctx, o)
@@ -86,14 +101,31 @@ func show(ctx context.Context, check bool, out io.Writer) (err error) {
 	return wait(ctx, s, out)
 }
 
-// caller is the user who called sudo, nil when nobody did.
-func caller() *syscall.Credential {
-	uid, uerr := strconv.ParseUint(os.Getenv("SUDO_UID"), 10, 32)
-	gid, gerr := strconv.ParseUint(os.Getenv("SUDO_GID"), 10, 32)
-	if uerr != nil || gerr != nil || uid == 0 {
-		return nil
+// owner is whom this folder belongs to, with all groups; nil when that is root.
+// It is who called sudo, and who must be able to remove what a run leaves.
+func owner() (*syscall.Credential, error) {
+	var st syscall.Stat_t
+	if err := syscall.Stat(".", &st); err != nil {
+		return nil, fmt.Errorf("cannot find out whose folder this is: %w", err)
 	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	if st.Uid == 0 || os.Getuid() != 0 {
+		return nil, nil
+	}
+	c := &syscall.Credential{Uid: st.Uid, Gid: st.Gid}
+	u, err := user.LookupId(strconv.Itoa(int(st.Uid)))
+	if err != nil {
+		return c, nil //nolint:nilerr // a user without an entry has no further groups
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the groups of user %d: %w", st.Uid, err)
+	}
+	for _, id := range ids {
+		if g, err := strconv.ParseUint(id, 10, 32); err == nil {
+			c.Groups = append(c.Groups, uint32(g))
+		}
+	}
+	return c, nil
 }
 
 // useOwnDevices takes the machine's camera and microphone where it has them.

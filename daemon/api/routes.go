@@ -29,6 +29,7 @@ func (s *Server) table() []route {
 		{method: "PUT", path: "/v1/session", role: peer.Screen, handle: s.putSession},
 		{method: "POST", path: "/v1/session/mute", role: peer.Screen, handle: s.postMute},
 		{method: "POST", path: "/v1/session/disable-video", role: peer.Screen, handle: s.postDisableVideo},
+		{method: "POST", path: "/v1/session/swap-camera", role: peer.Screen, handle: s.postSwapCamera},
 		{method: "POST", path: "/v1/session/end-call", role: peer.Screen, handle: s.postEndCall},
 		{method: "POST", path: "/v1/views/self", role: peer.Screen, handle: s.postViewSelf},
 		{method: "POST", path: "/v1/views/remote/{participant}", role: peer.Screen, handle: s.postViewRemote},

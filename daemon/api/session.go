@@ -44,6 +44,15 @@ func (s *Server) postDisableVideo(w http.ResponseWriter, r *http.Request) error 
 	return s.command(w, r, session.DisableVideo{Set: set})
 }
 
+// postSwapCamera takes the camera that the body names, or the next usable one.
+func (s *Server) postSwapCamera(w http.ResponseWriter, r *http.Request) error {
+	var camera string
+	if _, err := readJSON(w, r, map[string]any{"camera": &camera}); err != nil {
+		return withHint(err, `send {"camera":"..."}, an id of GET /v1/devices, or an empty body for the next one`)
+	}
+	return s.command(w, r, session.SwapCamera{Camera: camera})
+}
+
 func (s *Server) postEndCall(w http.ResponseWriter, r *http.Request) error {
 	if _, err := readJSON(w, r, nil); err != nil { // no body, or {}
 		return withHint(err, "leave the body out")

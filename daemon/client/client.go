@@ -145,6 +145,14 @@ func (c *Client) DisableVideo(ctx context.Context, set *bool) (apitype.CommandAn
 	return c.command(ctx, http.MethodPost, apitype.RouteDisableVideo, apitype.DisableVideoRequest{Disabled: set})
 }
 
+// SwapCamera takes the camera with this id, or with an empty one the next usable.
+func (c *Client) SwapCamera(ctx context.Context, camera string) (apitype.CommandAnswer, error) {
+	if camera == "" {
+		return c.command(ctx, http.MethodPost, apitype.RouteSwapCamera, nil)
+	}
+	return c.command(ctx, http.MethodPost, apitype.RouteSwapCamera, apitype.SwapCameraRequest{Camera: camera})
+}
+
 // EndCall ends the session.
 func (c *Client) EndCall(ctx context.Context) (apitype.CommandAnswer, error) {
 	return c.command(ctx, http.MethodPost, apitype.RouteEndCall, nil)

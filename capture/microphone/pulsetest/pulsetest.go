@@ -82,6 +82,17 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	return s, nil
 }
 
+// speaker is the sink that swallows what programs play. It is not the
+// microphone's: nobody hears themselves.
+const speaker = "speaker"
+
+// SpeakerEnv is what a program needs in its environment to play through this
+// server (libpulse; Chromium does). A browser without any sound device holds its
+// page up for a second and more when it is to play something.
+func (s *Server) SpeakerEnv() []string {
+	return append(s.Env(), "PULSE_SERVER=unix:"+s.socket, "PULSE_SINK="+speaker)
+}
+
 // Env is what a process that opens PCM needs in its environment. Besides
 // ALSAConfig it keeps libpulse from leaving a cookie and a link in the user's
 // home.
@@ -106,6 +117,7 @@ func (s *Server) start() error {
 		"--exit-idle-time=-1", "--disallow-exit=yes", "--disable-shm=yes", "--realtime=no", "--high-priority=no", "--log-target=stderr",
 		// norewinds: else the sink renders two seconds ahead, and its monitor
 		// has nothing to hear until they are over.
+		"-L", "module-null-sink sink_name="+speaker+" rate=48000 norewinds=1",
 		"-L", "module-null-sink sink_name=mic rate=48000 channels=1 norewinds=1",
 		"-L", fmt.Sprintf("module-sine sink=mic rate=48000 frequency=%d", ToneHz),
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+s.socket)

@@ -11,8 +11,11 @@ const settle = 4000; // ms that a new connection has for its first media
 const look = 500; // ms between two looks at the counters
 
 // warmUp does once, before anybody waits for it, what a page's first peer
-// connection costs: half a second of threads, codecs and a certificate.
+// connection costs: half a second of threads, codecs and a certificate. Asking
+// for the devices starts the browser's sound process, for which the first stream
+// that plays would hold the page up.
 export async function warmUp() {
+  navigator.mediaDevices?.enumerateDevices().catch(() => {});
   const [a, b] = [new RTCPeerConnection(), new RTCPeerConnection()];
   try {
     for (const [from, to] of [[a, b], [b, a]]) {

@@ -16,6 +16,7 @@ const (
 	RouteSession      = "/v1/session"
 	RouteMute         = "/v1/session/mute"
 	RouteDisableVideo = "/v1/session/disable-video"
+	RouteSwapCamera   = "/v1/session/swap-camera"
 	RouteEndCall      = "/v1/session/end-call"
 	RouteHealth       = "/v1/health"
 	RouteDevices      = "/v1/devices"
@@ -227,6 +228,12 @@ type MuteRequest struct {
 // body toggles.
 type DisableVideoRequest struct {
 	Disabled *bool `json:"disabled"`
+}
+
+// SwapCameraRequest is the body of POST /v1/session/swap-camera; an empty body
+// takes the next usable camera.
+type SwapCameraRequest struct {
+	Camera string `json:"camera"` // as in Device.ID
 }
 
 // CommandAnswer is the answer of each command (PUT /v1/session, mute,

@@ -47,7 +47,7 @@ func (s *Stage) Open(ctx context.Context, name, url string, width, height int) (
 		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 		chromedp.WindowSize(width, height),
 		chromedp.ModifyCmdFunc(func(c *exec.Cmd) {
-			c.Env = s.environ()
+			c.Env = append(s.environ(), s.speaker...)
 			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.opts.Credential}
 		}))
 	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(ctx), options...)

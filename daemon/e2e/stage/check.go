@@ -130,6 +130,9 @@ func (s *Stage) Judge(ctx context.Context, p *Pages, appointment string, look ti
 	if err := s.seen(ctx, p); err != nil {
 		return f, err
 	}
+	if err := p.Screen.StopWatch(ctx); err != nil {
+		return f, err
+	}
 	before, err := p.Clinician.Clinician(ctx)
 	if err != nil {
 		return f, err

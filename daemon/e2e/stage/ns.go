@@ -70,8 +70,8 @@ func Enter(args []string) (int, error) {
 	}
 }
 
-// Settle makes the namespaces usable: a /proc of their own and, for a fake
-// camera, private device folders. Call it first thing inside.
+// Settle makes the namespaces usable: a /proc of their own, private device folders
+// for a fake camera, a place for temporary files. Call it first thing inside.
 func Settle(fakeCamera bool) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cannot make mounts private: %w", err)
@@ -79,8 +79,18 @@ func Settle(fakeCamera bool) error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("cannot mount /proc: %w", err)
 	}
-	if !fakeCamera {
-		return nil
+	if fakeCamera {
+		if err := camns.Setup(); err != nil {
+			return err
+		}
 	}
-	return camns.Setup()
+	// For temporary files: private, in memory, and with short paths, since a
+	// browser makes sockets among them.
+	if err := unix.Mount("scratch", scratch, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777"); err != nil {
+		return fmt.Errorf("cannot mount %s: %w", scratch, err)
+	}
+	return nil
 }
+
+// scratch is where temporary files go, inside.
+const scratch = "/dev/shm"

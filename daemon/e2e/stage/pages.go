@@ -44,6 +44,12 @@ func (b *Browser) Read(ctx context.Context, selector string) (Seen, error) {
 	return Eval[Seen](ctx, b, fmt.Sprintf("(window.__stage.watch(%[1]q), window.__stage.read(%[1]q))", selector))
 }
 
+// StopWatch ends all measuring, which costs a page a good part of a core.
+func (b *Browser) StopWatch(ctx context.Context) error {
+	_, err := Eval[bool](ctx, b, "window.__stage.stop()")
+	return err
+}
+
 // Clinician is what the clinician's page says about itself (window.sim).
 type Clinician struct {
 	State     string    `json:"state"`

@@ -55,6 +55,7 @@ type Stage struct {
 
 	backend string
 	alsa    []string
+	speaker []string
 	notify  *notifySocket
 }
 
@@ -87,7 +88,7 @@ func (s *Stage) prepare() error {
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("cannot clear %s: %w", s.dir, err)
 	}
-	for _, d := range []string{"logs", "home", "state", "run", "tmp"} {
+	for _, d := range []string{"logs", "home", "state", "run"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o700); err != nil {
 			return fmt.Errorf("cannot make the stage's folder: %w", err)
 		}
@@ -96,14 +97,19 @@ func (s *Stage) prepare() error {
 }
 
 // chown gives the run's files to the stage's user.
-func (s *Stage) chown() error {
-	c := s.opts.Credential
+func (s *Stage) chown() error { return s.handOver(s.dir) }
+
+func (s *Stage) handOver(dir string) error { return HandOver(dir, s.opts.Credential) }
+
+// HandOver gives a folder and all below it to c; nil changes nothing. A link
+// does not lead it outside.
+func HandOver(dir string, c *syscall.Credential) error {
 	if c == nil {
 		return nil
 	}
-	root, err := os.OpenRoot(s.dir)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("cannot hand over the stage's folder: %w", err)
+		return fmt.Errorf("cannot hand over %s: %w", dir, err)
 	}
 	defer root.Close() //nolint:errcheck // opened for reading only
 	return fs.WalkDir(root.FS(), ".", func(p string, _ fs.DirEntry, err error) error {
@@ -124,7 +130,7 @@ func (s *Stage) environ() []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return slices.ContainsFunc(drop, func(p string) bool { return strings.HasPrefix(v, p) })
 	})
-	return append(env, "HOME="+s.abs("home"), "TMPDIR="+s.abs("tmp"), "XDG_RUNTIME_DIR="+s.abs("run"))
+	return append(env, "HOME="+s.abs("home"), "TMPDIR="+scratch, "XDG_RUNTIME_DIR="+s.abs("run"))
 }
 
 func (s *Stage) abs(name string) string {
@@ -185,14 +191,22 @@ func (s *Stage) startSound(ctx context.Context) error {
 	if s.opts.Microphone != "" {
 		return nil
 	}
-	// ctx bounds the start only; the server lives until Stop.
-	srv, err := pulsetest.Start(context.WithoutCancel(ctx), s.abs("run"))
+	// ctx bounds the start only; the server lives until Stop. Its files are small
+	// and its paths must be short and plain, which a checkout's need not be.
+	dir, err := os.MkdirTemp(scratch, "sound")
+	if err != nil {
+		return fmt.Errorf("cannot make the sound server's folder: %w", err)
+	}
+	srv, err := pulsetest.Start(context.WithoutCancel(ctx), dir)
 	if err != nil {
 		return fmt.Errorf("cannot start the private sound server: %w", err)
 	}
 	s.Sound = srv
 	s.opts.Microphone = srv.PCM
-	s.alsa = srv.Env()
+	s.alsa, s.speaker = srv.Env(), srv.SpeakerEnv()
+	if err := s.handOver(dir); err != nil {
+		return err
+	}
 	return nil
 }
 

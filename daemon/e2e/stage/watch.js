@@ -12,6 +12,14 @@
       watched[selector] = start(video, old);
       return true;
     },
+    stop() {
+      for (const [selector, w] of Object.entries(watched)) {
+        w.over = true;
+        w.close();
+        delete watched[selector];
+      }
+      return true;
+    },
     read: (selector) => {
       const w = watched[selector];
       return w ? { frames: w.frames, coded: w.coded, counter: w.counter, latency: w.latency, firstAt: w.firstAt, hz: w.hz(), rms: w.rms() } : null;
@@ -22,9 +30,9 @@
     const clock = new WallClock();
     const canvas = document.createElement('canvas');
     const ctx = canvas.getContext('2d', { willReadFrequently: true });
-    const w = { stream: video.srcObject, frames: 0, coded: 0, counter: -1, latency: null, firstAt: old ? old.firstAt : 0, hz: () => 0, rms: () => 0 };
+    const w = { stream: video.srcObject, frames: 0, coded: 0, counter: -1, latency: null, firstAt: old ? old.firstAt : 0, hz: () => 0, rms: () => 0, over: false, close: () => {} };
     const frame = () => {
-      if (w.stream !== video.srcObject) return; // another watch follows it
+      if (w.over || w.stream !== video.srcObject) return; // or another watch follows it
       w.frames++;
       w.firstAt ||= clock.now();
       const width = video.videoWidth, height = video.videoHeight, lines = linesToRead(height);
@@ -55,6 +63,7 @@
     audio.createMediaStreamSource(video.srcObject).connect(analyser);
     const bins = new Float32Array(analyser.frequencyBinCount);
     const samples = new Float32Array(analyser.fftSize);
+    w.close = () => audio.close();
     w.hz = () => {
       analyser.getFloatFrequencyData(bins);
       let best = 0;

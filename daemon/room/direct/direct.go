@@ -156,6 +156,7 @@ func (r *directRoom) post(op func()) {
 
 // Times of leaving.
 const (
+	sayWithin   = 2 * time.Second        // the word itself, where ctx would wait longer
 	closeWithin = 300 * time.Millisecond // the WebSocket's closing handshake
 	leaveMargin = time.Second            // beyond ctx, for connections that are slow to close
 )
@@ -163,6 +164,8 @@ const (
 // Leave implements room.Room. Media stops at once; the word is said as soon as
 // there is a connection to say it on, while ctx lasts.
 func (r *directRoom) Leave(ctx context.Context, why room.Reason) error {
+	ctx, cancel := context.WithTimeout(ctx, sayWithin)
+	defer cancel()
 	word := signal.Bye
 	if why == room.ReasonAway {
 		word = signal.Away

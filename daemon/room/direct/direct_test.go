@@ -250,6 +250,25 @@ func TestSupersededKioskIsTold(t *testing.T) {
 	leave(t, b, room.ReasonBye)
 }
 
+// TestLeavingWithoutAServer: the word cannot be said, and leaving ends all the same.
+func TestLeavingWithoutAServer(t *testing.T) {
+	url, h := theRoom(t)
+	e := newEvents()
+	r, err := join(t, url, token, e, videoTrack(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	await[room.SignallingLost](t, e, 1)
+	started := time.Now()
+	if err := r.Leave(context.Background(), room.ReasonBye); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("leaving without a server gave %v", err)
+	}
+	if took := time.Since(started); took > 4*time.Second {
+		t.Errorf("leaving took %v", took)
+	}
+}
+
 // TestSignallingComesBack: the server goes and returns on the same address; the
 // room is joined again and media was never touched.
 func TestSignallingComesBack(t *testing.T) {
