@@ -51,7 +51,9 @@ func rerun() (int, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	bin := filepath.Join(dir, "fakecam")
-	if out, err := exec.Command("go", "build", "-o", bin, "kioskd/cmd/fakecam").CombinedOutput(); err != nil {
+	if built := os.Getenv("KIOSKD_BIN"); built != "" { // make has built it
+		bin = filepath.Join(built, "fakecam")
+	} else if out, err := exec.Command("go", "build", "-o", bin, "kioskd/cmd/fakecam").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("cannot build fakecam: %w\n%s", err, out)
 	}
 	self, err := os.Executable()

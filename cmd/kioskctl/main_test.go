@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -136,28 +135,6 @@ func deadline(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// TestNoMediaAndNoStoreInside: the command line is a client and nothing else.
-func TestNoMediaAndNoStoreInside(t *testing.T) {
-	out, err := exec.CommandContext(deadline(t), "go", "list", "-deps", ".").CombinedOutput()
-	if err != nil {
-		t.Fatalf("cannot list the dependencies: %v\n%s", err, out)
-	}
-	var modules []string
-	for dep := range strings.FieldsSeq(string(out)) {
-		for _, bad := range []string{"pion/", "bbolt", "webcam", "kioskd/capture", "kioskd/store", "kioskd/daemon/session", "kioskd/daemon/call"} {
-			if strings.Contains(dep, bad) {
-				t.Errorf("kioskctl contains %s", dep)
-			}
-		}
-		if strings.HasPrefix(dep, "github.com/") || strings.HasPrefix(dep, "golang.org/") {
-			modules = append(modules, dep)
-		}
-	}
-	if len(modules) > 8 || !strings.Contains(string(out), "kioskd/daemon/client") {
-		t.Errorf("packages of others: %q", modules)
-	}
 }
 
 // A pipe that is closed at the far end is an error that is told, not a success.
