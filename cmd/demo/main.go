@@ -78,7 +78,7 @@ func show(ctx context.Context, check bool, out io.Writer) (err error) {
 	if err := stage.Settle(o.FakeCamera); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return fmt.Errorf("cannot make the folder for this run: %w", err)
 	}
 	defer func() { err = errors.Join(err, stage.HandOver(folder, who)) }()

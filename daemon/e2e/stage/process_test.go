@@ -141,7 +141,7 @@ func TestEnvironment(t *testing.T) {
 	p := s.shell(t, "env; echo up; exec cat /dev/null", "EXTRA=1")
 	<-p.done
 	log := p.Log()
-	for _, want := range []string{"HOME=" + s.abs("home"), "TMPDIR=" + s.abs("tmp"), "XDG_RUNTIME_DIR=" + s.abs("run"), "EXTRA=1", "PATH="} {
+	for _, want := range []string{"HOME=" + s.abs("home"), "TMPDIR=" + scratch, "XDG_RUNTIME_DIR=" + s.abs("run"), "EXTRA=1", "PATH="} {
 		if !strings.Contains("\n"+log, "\n"+want) {
 			t.Errorf("%s is not in its environment", want)
 		}
