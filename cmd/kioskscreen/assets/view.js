@@ -111,7 +111,7 @@ export class View {
     this.#keepStill();
     this.#hangUp();
     const turn = ++this.#turn;
-    const pc = new RTCPeerConnection();
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }); // one way for sound and picture
     this.#pc = pc;
     this.connections++;
     this.#counted = { frames: 0, packets: 0 };
@@ -229,7 +229,9 @@ export class View {
 
   #judge(now, pc) {
     const { frames, packets } = this.#counted;
-    const patience = frames + packets > 0 ? stall : settle;
+    // Until there was a picture, one is waited for longer: the other side may be
+    // starting its encoder.
+    const patience = frames > 0 || (this.#mode !== "picture" && packets > 0) ? stall : settle;
     const quiet = now - Math.max(this.lastPicture, this.#since);
     const silent = now - Math.max(this.lastSound, this.lastPicture, this.#since);
     switch (this.#mode) {
