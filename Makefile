@@ -40,7 +40,13 @@ test: build ## all tests, with the race detector
 	go build -race ./...
 	go test -race -timeout 5m $$(go list ./... | grep -vxF "$$(go list $(ROOT_TESTS) $(MEDIA_TESTS))")
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 5m $(MEDIA_TESTS)
-	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 5m $(AS_ROOT) $(ROOT_TESTS)
+	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 12m $(AS_ROOT) $(ROOT_TESTS)
+
+# Rows of the screen's contract, each with the seconds it took.
+ROWS := Test(Elements|States|Validations|Actions|WhatFollows|Restarts)
+
+rows: build ## each row of the screen's contract, played with the real programs
+	KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 12m $(AS_ROOT) -run '^$(ROWS)$$' ./daemon/e2e | awk -f daemon/e2e/rows.awk
 
 lint: setup ## golangci-lint, see .golangci.yml
 	go run $(GOLANGCI) run ./...
@@ -52,4 +58,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo || $(SUDO) rm -rf bin demo
 
-.PHONY: help setup build demo test lint fuzz clean
+.PHONY: help setup build demo test rows lint fuzz clean

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -210,18 +212,32 @@ func (c Config) String() string {
 // GoString is String, so that %#v hides the same.
 func (c Config) GoString() string { return c.String() }
 
-// LogValue is one group a section, with the same hidden as in String.
-func (c Config) LogValue() slog.Value {
+// Shown gives every key as its section's table would, the same hidden as in
+// String: for whoever wants to see what the daemon runs with.
+func (c Config) Shown() map[string]map[string]any {
 	c.Backend.URL = redactURL(c.Backend.URL)
-	var groups []slog.Attr
+	out := map[string]map[string]any{}
 	v := reflect.ValueOf(c)
 	for i := range v.NumField() {
-		section := v.Field(i)
-		var attrs []any
+		section, keys := v.Field(i), map[string]any{}
 		for j := range section.NumField() {
-			attrs = append(attrs, slog.Any(section.Type().Field(j).Tag.Get("toml"), section.Field(j).Interface()))
+			keys[section.Type().Field(j).Tag.Get("toml")] = section.Field(j).Interface()
 		}
-		groups = append(groups, slog.Group(v.Type().Field(i).Tag.Get("toml"), attrs...))
+		out[v.Type().Field(i).Tag.Get("toml")] = keys
+	}
+	return out
+}
+
+// LogValue is one group a section, with the same hidden as in String.
+func (c Config) LogValue() slog.Value {
+	shown := c.Shown()
+	groups := make([]slog.Attr, 0, len(shown))
+	for _, section := range slices.Sorted(maps.Keys(shown)) {
+		var attrs []any
+		for _, key := range slices.Sorted(maps.Keys(shown[section])) {
+			attrs = append(attrs, slog.Any(key, shown[section][key]))
+		}
+		groups = append(groups, slog.Group(section, attrs...))
 	}
 	return slog.GroupValue(groups...)
 }

@@ -268,3 +268,21 @@ func write(t *testing.T, text string) string {
 	}
 	return path
 }
+
+func TestShownHasEveryKeyAndNoSecret(t *testing.T) {
+	config, err := configs.Load("", goodURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := config.Shown()
+	for key := range structKeys() {
+		section, name, _ := strings.Cut(key, ".")
+		if _, ok := shown[section][name]; !ok {
+			t.Errorf("%s is not shown", key)
+		}
+	}
+	config.Backend.URL = "https://kiosk:hunter2@clinic.example/?token=hunter2"
+	if out := fmt.Sprint(config.Shown()); strings.Contains(out, "hunter2") || !strings.Contains(out, "clinic.example") {
+		t.Errorf("shown: %s", out)
+	}
+}

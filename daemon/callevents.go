@@ -26,6 +26,12 @@ func sessionEvent(e call.Event) (w session.What, ok bool) {
 		return session.MediaLost{Attempt: e.Attempt, Participant: e.ID}, true
 	case call.MediaBack:
 		return session.MediaBack{Attempt: e.Attempt, Participant: e.ID}, true
+	case call.MessageArrived:
+		return session.MessageArrived{
+			Attempt: e.Attempt, Participant: e.ID, ID: e.Message.ID, Text: session.PatientText(e.Message.Text),
+		}, true
+	case call.MessageAcked:
+		return session.MessageAcked{Attempt: e.Attempt, Participant: e.ID, ID: e.Message}, true
 	case call.RoomLost:
 		return session.RoomLost{Attempt: e.Attempt}, true
 	case call.RoomBack:

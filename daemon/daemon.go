@@ -29,6 +29,7 @@ import (
 	"kioskd/daemon/call"
 	"kioskd/daemon/health"
 	"kioskd/daemon/network"
+	"kioskd/daemon/report"
 	"kioskd/daemon/room"
 	"kioskd/daemon/room/direct"
 	"kioskd/daemon/room/peer"
@@ -55,6 +56,9 @@ type kiosk struct {
 	runner  *runner.Runner
 	api     *api.Server
 	notify  *systemd.Notifier
+	memory  *report.Log
+	states  *report.States
+	sender  *report.Sender
 	ending  func() bool // the daemon is on its way out
 }
 
@@ -65,7 +69,8 @@ func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *
 	if err != nil {
 		return err
 	}
-	k, err := build(cfg, version, log)
+	memory := report.NewLog(log.Handler())
+	k, err := build(cfg, version, memory, slog.New(memory))
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -73,8 +78,11 @@ func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *
 }
 
 // build makes the parts from the bottom up. Nothing runs yet.
-func build(cfg configs.Config, version apitype.Version, log *slog.Logger) (*kiosk, error) {
-	k := &kiosk{cfg: cfg, log: log, health: health.New(), notify: systemd.NewNotifier(), ending: func() bool { return false }}
+func build(cfg configs.Config, version apitype.Version, memory *report.Log, log *slog.Logger) (*kiosk, error) {
+	k := &kiosk{
+		cfg: cfg, log: log, memory: memory, states: &report.States{}, health: health.New(),
+		notify: systemd.NewNotifier(), ending: func() bool { return false },
+	}
 	var err error
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
 		return nil, fmt.Errorf("cannot start without words: %w", err)
@@ -122,7 +130,7 @@ func (k *kiosk) buildCall() error {
 		},
 		AudioEncoder: encode.OpusParams{BitRate: c.Audio.BitrateKbps * 1000},
 		Media:        media,
-		Camera:       k.devices.runCamera, Microphone: k.devices.runMicrophone,
+		Camera:       k.devices.runCamera, Microphone: k.devices.runMicrophone, Switch: k.devices.switchCamera,
 		OffWords: []string{k.words.Text("slate.video_off")},
 		Events:   k.callEvent, Log: k.log.With("part", "call"),
 	})
@@ -145,6 +153,14 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	}
 	k.work.call, k.work.backend, k.work.check = k.call, k.backend, k.devices.report
 	k.work.post = k.post
+	k.sender = report.NewSender(report.Sender{
+		Outbox: outbox{k.store}, Post: k.postReport, After: backend.RetryAfter, Sent: k.reportSent, Stuck: k.reportsStuck, Log: k.log.With("part", "reports"),
+	})
+	k.work.send = k.sender.Poke
+	builder := &report.Builder{
+		Version: version, Model: k.runner.Model, Devices: k.devices.list, Conditions: k.health.List,
+		Statistics: func() any { return k.call.History() }, States: k.states, Log: k.memory,
+	}
 	auth, err := apipeer.NewAuth()
 	if err != nil {
 		return fmt.Errorf("cannot find out who may do what: %w", err)
@@ -152,11 +168,13 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	k.api, err = api.New(api.Deps{
 		Session: k.runner, Views: views{k.call}, Devices: k.devices.list, Quality: k.call.Figures,
 		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
+		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
+		Audit: k.audit, Denied: k.denied, Config: func() any { return k.cfg.Shown() },
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
 	}
-	k.devices.changed, k.devices.shown = k.deviceChanged, k.api.Changed
+	k.devices.changed, k.devices.shown, k.devices.scene = k.deviceChanged, k.api.Changed, k.call.NewScene
 	return nil
 }
 
@@ -179,7 +197,14 @@ func (k *kiosk) deviceChanged() {
 
 // published runs in the session's goroutine, after each commit.
 func (k *kiosk) published(s session.Snapshot) {
+	k.states.Note(s.Model)
 	k.api.Publish(s)
+	if s.Model.Unauthorized {
+		k.health.Set("backend_unauthorized", apitype.SeverityWarning,
+			k.words.Text("condition.backend_unauthorized.title"), k.words.Text("condition.backend_unauthorized.hint"))
+	} else {
+		k.health.Clear("backend_unauthorized")
+	}
 	if s.Durable {
 		k.health.Clear("store_degraded")
 	} else {
@@ -224,6 +249,8 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	late.Go(func() { fail("the control API", k.serve(after, ln)) })
 	early.Go(func() { fail("the session", k.runner.Run(ctx)) })
 	early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
+	early.Go(func() { k.watchDevices(ctx) })
+	early.Go(func() { k.sender.Run(ctx) })
 	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
 	k.ready(ctx)
 	<-ctx.Done()
@@ -283,10 +310,21 @@ func (k *kiosk) watchNetwork(ctx context.Context) error {
 	o := network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
 	return network.Watch(ctx, o, func(up bool) {
 		k.log.Info("network", "up", up)
+		if up {
+			k.sender.Poke()
+		}
 		if !k.post(session.NetworkChanged{Up: up}) {
 			k.log.Error("cannot tell the session about the network")
 		}
 	})
+}
+
+// watchDevices notices cameras that come and go, also those that nobody uses. A
+// folder that cannot be watched costs that, and nothing else.
+func (k *kiosk) watchDevices(ctx context.Context) {
+	if err := watchFolder(ctx, k.cfg.Camera.Directory, "video", k.deviceChanged); err != nil {
+		k.log.Warn("cannot notice cameras that come and go before they are used", "error", err)
+	}
 }
 
 // listen takes the control socket from systemd, or makes it: 0660, its group is

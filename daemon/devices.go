@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"kioskd/capture"
 	"kioskd/capture/camera"
 	"kioskd/capture/microphone"
 	"kioskd/configs"
@@ -28,6 +27,8 @@ type devices struct {
 	log    *slog.Logger
 	// changed is told that a device came or went while it was wanted.
 	changed func()
+	// scene is told that another camera's pictures begin.
+	scene func()
 	// shown is told that list has something else to say.
 	shown func()
 
@@ -35,13 +36,16 @@ type devices struct {
 	cameras []camera.Info // of the last look
 	mics    []microphone.Info
 	held    map[string]bool // ids of devices that are open now
+	target  string          // id of the camera that the call wants; "": the first usable one
 	chosen  string          // id of the camera that was chosen last
+	keeper  *camera.Keeper  // of the running camera; nil: none runs
+	shut    bool            // the running camera's shutter is closed
 	micErr  error           // why the microphone does not open, nil when it does
 	trying  bool            // a try of the microphone is under way
 }
 
 func newDevices(cfg configs.Config, w *words.Catalogue, h *health.Set, log *slog.Logger) *devices {
-	return &devices{cfg: cfg, words: w, health: h, log: log, held: map[string]bool{}, changed: func() {}, shown: func() {}}
+	return &devices{cfg: cfg, words: w, health: h, log: log, held: map[string]bool{}, changed: func() {}, scene: func() {}, shown: func() {}}
 }
 
 // look lists the devices anew.
@@ -66,9 +70,16 @@ func (d *devices) report() session.DeviceReport {
 	}
 	micErr := d.tryMicrophone()
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.micErr = micErr
-	return d.summary()
+	r, runs := d.summary(), d.keeper != nil
+	d.mu.Unlock()
+	if !runs { // else the running camera speaks for itself
+		d.setOnly(cameraConditions(), map[session.DeviceState]string{
+			session.DeviceMissing: "camera_missing", session.DeviceNoPermission: "camera_no_permission",
+			session.DeviceShuttered: "camera_shuttered",
+		}[r.Camera])
+	}
+	return r
 }
 
 // summary is what the last look means for the session. The caller holds mu.
@@ -79,6 +90,10 @@ func (d *devices) summary() session.DeviceReport {
 		case errors.Is(c.Err, camera.ErrPermission):
 			if r.Camera == session.DeviceMissing {
 				r.Camera = session.DeviceNoPermission
+			}
+		case c.Shutter == camera.ShutterClosed:
+			if r.Camera == session.DeviceMissing {
+				r.Camera = session.DeviceShuttered
 			}
 		default: // a busy camera may be free again when it is needed
 			r.Camera = session.DeviceOK
@@ -174,64 +189,6 @@ func micState(err error) session.DeviceState {
 	}
 }
 
-// runCamera keeps the camera called id ("" for the first usable one) running for the call.
-func (d *devices) runCamera(ctx context.Context, id string, put func(*capture.Frame)) {
-	c := d.cfg.Camera
-	choose := func() (camera.Config, error) {
-		if err := d.look(); err != nil {
-			return camera.Config{}, fmt.Errorf("%w: %w", camera.ErrGone, err)
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		for _, info := range d.ordered() {
-			if id == "" || info.ID == id {
-				d.chosen = info.ID
-				return camera.Config{Path: info.Path, Width: c.Width, Height: c.Height, FPS: c.FPS, Format: format(c.Format)}, info.Err
-			}
-		}
-		return camera.Config{}, camera.ErrGone
-	}
-	k := camera.NewKeeper(camera.KeeperConfig{
-		Choose: choose, Width: c.Width, Height: c.Height, Log: d.log,
-		Slate:   []string{d.words.Text("slate.camera_missing")},
-		Changed: d.cameraChanged,
-	})
-	if err := k.Run(ctx, put); err != nil {
-		d.log.Error("the camera did not close cleanly", "error", err)
-	}
-	d.holdCamera(false)
-	for _, code := range cameraConditions() {
-		d.health.Clear(code) // a camera that is not wanted is no trouble
-	}
-	d.shown()
-}
-
-// format is the capture package's word for the configuration's.
-func format(configured string) string {
-	switch configured {
-	case "yuyv":
-		return camera.YUYV
-	case "mjpeg":
-		return camera.MJPEG
-	default:
-		return ""
-	}
-}
-
-func cameraConditions() []string {
-	return []string{"camera_missing", "camera_busy", "camera_no_permission", "camera_hung", "camera_error"}
-}
-
-func (d *devices) cameraChanged(s camera.State) {
-	now := map[camera.Code]string{
-		camera.Gone: "camera_missing", camera.Busy: "camera_busy", camera.NoPermission: "camera_no_permission",
-		camera.Hung: "camera_hung", camera.Broken: "camera_error",
-	}[s.Code]
-	d.holdCamera(now == "")
-	d.setOnly(cameraConditions(), now)
-	d.changed()
-}
-
 func microphoneConditions() []string {
 	return []string{"microphone_missing", "microphone_busy", "microphone_no_permission", "microphone_hung", "microphone_error"}
 }
@@ -286,13 +243,6 @@ func (d *devices) setOnly(group []string, code string) {
 	}
 }
 
-func (d *devices) holdCamera(on bool) {
-	d.mu.Lock()
-	id := d.chosen
-	d.mu.Unlock()
-	d.hold(id, on)
-}
-
 func (d *devices) hold(id string, on bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -310,7 +260,7 @@ func (d *devices) list() []apitype.Device {
 	out := make([]apitype.Device, 0, len(d.cameras)+len(d.mics)+1)
 	for i, c := range d.ordered() {
 		dev := apitype.Device{
-			ID: c.ID, Kind: "camera", Name: c.Name, Present: true, InUse: d.held[c.ID], State: cameraState(c.Err),
+			ID: c.ID, Kind: "camera", Name: c.Name, Present: true, InUse: d.held[c.ID], State: cameraState(c),
 		}
 		if i == 0 {
 			dev.Role = "face"
@@ -352,8 +302,10 @@ func (d *devices) microphone(id, name string) apitype.Device {
 	return dev
 }
 
-func cameraState(err error) string {
-	switch {
+func cameraState(c camera.Info) string {
+	switch err := c.Err; {
+	case err == nil && c.Shutter == camera.ShutterClosed:
+		return "shuttered"
 	case err == nil:
 		return "ok"
 	case errors.Is(err, camera.ErrPermission):

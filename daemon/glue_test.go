@@ -80,7 +80,7 @@ func TestResultsOfTheBackend(t *testing.T) {
 	want := session.RoomLoaded{
 		Attempt: 3, Title: "T", Limits: session.Limits{Wait: 30 * time.Second, Session: time.Minute},
 		Room: session.Room{
-			Provider: "direct", URL: "wss://x", Token: "t", Expires: expires, // no chat, no reports: not built yet
+			Provider: "direct", URL: "wss://x", Token: "t", Expires: expires, Chat: true, ReportIssue: true,
 			Participant: session.Participant{Name: "N", Role: "clinician"},
 			ICEServers:  []session.ICEServer{{URLs: []string{"turn:x"}, Username: "u", Credential: "c"}},
 		},
@@ -183,7 +183,9 @@ func TestSessionIsKeptUntilItIsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Muted = true
-	if err := p.Commit(m, []session.Output{{Key: "state", Value: "waiting"}}, "event=open by: uid=1"); err != nil {
+	if err := p.Commit(runner.Commit{
+		Model: m, Outputs: []session.Output{{Key: "state", Value: "waiting"}}, Audit: "open done by: uid=1",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	id, _, ok, err := p.store.LoadSession()
@@ -195,7 +197,7 @@ func TestSessionIsKeptUntilItIsOver(t *testing.T) {
 		t.Errorf("it came back as %+v, %v", got, err)
 	}
 	journal, err := p.store.Journal(10)
-	if err != nil || len(journal) != 2 || journal[0].Kind != "audit" || journal[0].Text != "event=open by: uid=1" ||
+	if err != nil || len(journal) != 2 || journal[0].Kind != "audit" || journal[0].Text != "open done by: uid=1" ||
 		journal[1].Kind != "output" || journal[1].Text != "state=waiting" {
 		t.Errorf("the journal is %v, %v", journal, err)
 	}
@@ -203,7 +205,7 @@ func TestSessionIsKeptUntilItIsOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Commit(m, nil, "event=end-call"); err != nil {
+	if err := p.Commit(runner.Commit{Model: m, Audit: "end-call done"}); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := p.Load(); err != nil || m.Exists() {
@@ -213,7 +215,7 @@ func TestSessionIsKeptUntilItIsOver(t *testing.T) {
 
 func TestUnreadableSessionIsAnErrorWithoutContent(t *testing.T) {
 	p := persistence{openStore(t)}
-	if err := p.store.SaveSession("peer-1", []byte(`{"version":1,"state":"canary"}`), nil, false); err != nil {
+	if err := p.store.Save(store.Save{ID: "peer-1", Model: []byte(`{"version":1,"state":"canary"}`)}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := p.Load()

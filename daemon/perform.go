@@ -27,6 +27,7 @@ type performer struct {
 	backend *backend.Client
 	check   func() session.DeviceReport
 	post    func(session.What) bool
+	send    func() // there is a report to send
 	log     *slog.Logger
 
 	mu       sync.Mutex
@@ -36,15 +37,16 @@ type performer struct {
 	joining  context.CancelFunc  // of the running join
 	load     *session.LoadParams // wanted and not begun
 	loading  context.CancelFunc  // of the running load
+	refresh  *session.RefreshParams
 
-	mediaDue, roomDue, checkDue, loadDue chan struct{}
+	mediaDue, roomDue, checkDue, loadDue, refreshDue chan struct{}
 }
 
 func newPerformer(log *slog.Logger) *performer {
 	return &performer{
 		log:      log,
 		mediaDue: make(chan struct{}, 1), roomDue: make(chan struct{}, 1),
-		checkDue: make(chan struct{}, 1), loadDue: make(chan struct{}, 1),
+		checkDue: make(chan struct{}, 1), loadDue: make(chan struct{}, 1), refreshDue: make(chan struct{}, 1),
 	}
 }
 
@@ -63,6 +65,15 @@ func (p *performer) perform(_ context.Context, e session.Effect) {
 		p.wishRoom(&e.Params, session.Away)
 	case session.LeaveRoom:
 		p.wishRoom(nil, e.How)
+	case session.RefreshScreen:
+		p.refresh = &e.Params
+		poke(p.refreshDue)
+	case session.SetOutbox:
+		p.call.SetOutbox(roomMessages(e.Messages))
+	case session.AckMessage:
+		p.call.AckMessage(e.Participant, e.ID)
+	case session.SendReports:
+		p.send()
 	default:
 		p.wishMedia(e)
 	}
@@ -161,6 +172,7 @@ func (p *performer) run(ctx context.Context) {
 	})
 	wg.Go(func() { work(ctx, p.checkDue, func() { p.report(p.check()) }) })
 	wg.Go(func() { work(ctx, p.loadDue, func() { p.loadRoom(ctx) }) })
+	wg.Go(func() { work(ctx, p.refreshDue, func() { p.refreshScreen(ctx) }) })
 	wg.Wait()
 }
 
@@ -220,16 +232,12 @@ func grant(a session.Answer) backend.Grant {
 }
 
 func roomFailed(attempt int, err error) session.RoomFailed {
-	f := session.RoomFailed{Attempt: attempt, Code: backend.Code(err), Retryable: backend.Retryable(err)}
-	var e *backend.Error
-	if errors.As(err, &e) {
-		f.Title = session.PatientText(e.Title)
+	return session.RoomFailed{
+		Attempt: attempt, Code: backend.Code(err), Retryable: backend.Retryable(err), Title: session.PatientText(backend.Title(err)),
 	}
-	return f
 }
 
-// roomLoaded takes over what this kiosk can do of what the room offers. Chat and
-// issue reports are not among it yet: a button that leads nowhere helps nobody.
+// roomLoaded takes over what this kiosk can do of what the room offers.
 func roomLoaded(attempt int, s backend.Screen) session.RoomLoaded {
 	r := s.Room
 	out := session.RoomLoaded{
@@ -237,7 +245,9 @@ func roomLoaded(attempt int, s backend.Screen) session.RoomLoaded {
 		Room: session.Room{
 			Provider: r.Provider, URL: session.PatientText(r.URL), Token: session.PatientText(r.Token), Expires: r.Expires,
 			Participant: session.Participant{Name: session.PatientText(r.Participant.Name), Role: r.Participant.Role},
+			Chat:        r.Chat, ReportIssue: r.ReportIssue,
 		},
+		Patch: patchOf(s.Patch),
 		Limits: session.Limits{
 			Wait: time.Duration(r.WaitSeconds) * time.Second, Session: time.Duration(r.SessionSeconds) * time.Second,
 		},
@@ -246,6 +256,58 @@ func roomLoaded(attempt int, s backend.Screen) session.RoomLoaded {
 		out.Room.ICEServers = append(out.Room.ICEServers, session.ICEServer{
 			URLs: i.URLs, Username: session.PatientText(i.Username), Credential: session.PatientText(i.Credential),
 		})
+	}
+	return out
+}
+
+// refreshScreen asks the backend what has changed, once.
+func (p *performer) refreshScreen(ctx context.Context) {
+	p.mu.Lock()
+	params := p.refresh
+	p.refresh = nil
+	p.mu.Unlock()
+	if params == nil {
+		return
+	}
+	patch, err := p.backend.Refresh(ctx, backend.RefreshRequest{
+		URL: params.URL.Plain(), Camera: grant(params.Camera), Microphone: grant(params.Microphone),
+	})
+	var state *backend.StateError
+	switch {
+	case ctx.Err() != nil: // the daemon goes down
+	case err == nil:
+		if !patch.Date.IsZero() {
+			p.report(session.ClockSet{Now: patch.Date})
+		}
+		p.report(session.ScreenPatched{Number: params.Number, Patch: patchOf(patch)})
+	case errors.As(err, &state): // the state forbids it, and the answer says what changes
+		p.log.Warn("the backend's state forbids the refresh", "code", state.Code)
+		p.report(session.ScreenPatched{Number: params.Number, Patch: patchOf(state.Patch)})
+	default:
+		p.log.Warn("cannot refresh the screen", "code", backend.Code(err), "error", err)
+		p.report(session.RefreshFailed{Number: params.Number, Code: backend.Code(err), Retryable: backend.Retryable(err)})
+	}
+}
+
+func patchOf(b backend.Patch) session.Patch {
+	out := session.Patch{Update: session.PatientText(b.Update), Timeout: b.Timeout}
+	if b.Title != nil {
+		title := session.PatientText(*b.Title)
+		out.Title = &title
+	}
+	for reference, c := range b.Controls {
+		if out.Controls == nil {
+			out.Controls = map[string]session.ControlPatch{}
+		}
+		out.Controls[reference] = session.ControlPatch{Visible: c.Visible, Enabled: c.Enabled}
+	}
+	return out
+}
+
+func roomMessages(list []session.Message) []room.Message {
+	out := make([]room.Message, 0, len(list))
+	for _, m := range list {
+		out = append(out, room.Message{ID: m.ID, Text: m.Text.Plain(), At: m.At, To: m.Waiting})
 	}
 	return out
 }

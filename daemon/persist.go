@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"kioskd/daemon/session"
+	"kioskd/daemon/session/runner"
 	"kioskd/store"
 )
 
@@ -26,20 +28,34 @@ func (p persistence) Load() (session.Model, error) {
 	return m, nil
 }
 
-// Commit implements runner.Store: model, outputs and audit in one transaction.
-func (p persistence) Commit(m session.Model, outputs []session.Output, audit string) error {
+// Commit implements runner.Store: model, outputs, audit and report in one
+// transaction.
+func (p persistence) Commit(c runner.Commit) error {
 	now := time.Now().UTC()
-	journal := make([]store.Entry, 0, len(outputs)+1)
-	journal = append(journal, store.Entry{At: now, Kind: "audit", Text: audit})
-	for _, o := range outputs {
-		journal = append(journal, store.Entry{At: now, Kind: "output", Text: o.String()})
+	save := store.Save{AuditOnly: c.AuditOnly, Final: !c.AuditOnly && !c.Model.Running()}
+	if c.Audit != "" {
+		save.Journal = append(save.Journal, auditEntry(c.Audit))
 	}
-	if !m.Running() {
-		return p.store.SaveSession("", nil, journal, true)
+	for _, o := range c.Outputs {
+		save.Journal = append(save.Journal, store.Entry{At: now, Kind: "output", Text: o.String()})
 	}
-	b, err := m.Encode()
-	if err != nil {
-		return fmt.Errorf("cannot store the session: %w", err)
+	if c.Report != nil {
+		save.Report = &store.Report{ID: c.Report.ID, Data: c.Report.Data}
 	}
-	return p.store.SaveSession(m.Peer, b, journal, false)
+	if !save.Final && !save.AuditOnly {
+		b, err := c.Model.Encode()
+		if err != nil {
+			return fmt.Errorf("cannot store the session: %w", err)
+		}
+		save.ID, save.Model = c.Model.Peer, b
+	}
+	err := p.store.Save(save)
+	if errors.Is(err, store.ErrOutboxFull) {
+		return fmt.Errorf("%w: %w", runner.ErrOutboxFull, err)
+	}
+	return err
+}
+
+func auditEntry(text string) store.Entry {
+	return store.Entry{At: time.Now().UTC(), Kind: "audit", Text: text}
 }

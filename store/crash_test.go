@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,7 +46,17 @@ func childWriter(dir string) {
 	for err == nil {
 		n++
 		text := strconv.Itoa(n)
-		err = s.SaveSession("session"+strconv.Itoa(n/10), []byte(text+strings.Repeat(".", n%3000)), []Entry{{Text: text}}, false)
+		v := Save{
+			ID: "session" + strconv.Itoa(n/10), Model: []byte(text + strings.Repeat(".", n%3000)), Journal: []Entry{{Text: text}},
+		}
+		if n%5 == 0 {
+			v.Report = &Report{"r" + text, []byte("words of r" + text)}
+		}
+		if err = s.Save(v); err == nil && n%5 == 0 {
+			if err = s.DropReport("r"+strconv.Itoa(n-10), Entry{Text: text}); errors.Is(err, ErrNoReport) {
+				err = nil
+			}
+		}
 		if err == nil {
 			fmt.Println(n)
 		}
@@ -78,6 +89,7 @@ func TestKill(t *testing.T) {
 		if got := journalTexts(t, s, 1); text != "" && got != text {
 			t.Fatalf("kill %d: the journal says %q, the session %q", i, got, text)
 		}
+		wantReadable(t, s, acked-acked%5)
 		if text == "" && acked > 0 { // go on counting from the acknowledged number
 			mustSave(t, s, "again", strconv.Itoa(acked), false, strconv.Itoa(acked))
 		}
@@ -87,6 +99,25 @@ func TestKill(t *testing.T) {
 	}
 	if acked < kills {
 		t.Errorf("only %d writes in %d runs", acked, kills)
+	}
+}
+
+// wantReadable checks that the journal is intact, that each report can be opened,
+// and that the newest one that was acknowledged is there.
+func wantReadable(t *testing.T, s *Store, newest int) {
+	t.Helper()
+	wantIntact(t, s)
+	list, err := s.Reports()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, r := range list {
+		ids = append(ids, r.ID)
+	}
+	wantReports(t, s, ids...)
+	if id := "r" + strconv.Itoa(newest); newest > 0 && !slices.Contains(ids, id) {
+		t.Fatalf("report %s was acknowledged, there are %v", id, ids)
 	}
 }
 
@@ -149,7 +180,7 @@ func fullDisk(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.SaveSession("one", []byte("good"), nil, false); err != nil {
+	if err := s.Save(Save{ID: "one", Model: []byte("good")}); err != nil {
 		return err
 	}
 	filler := filepath.Join(dir, "filler")
@@ -157,8 +188,18 @@ func fullDisk(dir string) error {
 		if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 			return fmt.Errorf("the disk is not full: %w", err)
 		}
-		if err := s.SaveSession("one", make([]byte, 200<<10), nil, false); !errors.Is(err, ErrFull) {
+		if err := s.Save(Save{ID: "one", Model: make([]byte, 200<<10)}); !errors.Is(err, ErrFull) {
 			return fmt.Errorf("a save on a full disk says %w", err)
+		}
+		big := Save{AuditOnly: true, Report: &Report{"big", make([]byte, 200<<10)}, Journal: []Entry{{Text: "lost"}}}
+		if err := s.Save(big); !errors.Is(err, ErrFull) {
+			return fmt.Errorf("a report on a full disk says %w", err)
+		}
+		if list, err := s.Reports(); err != nil || len(list) != 0 {
+			return fmt.Errorf("a report that did not fit: %v, %w", list, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "report-big.key")); !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("its key is there: %w", err)
 		}
 		if _, model, _, err := s.LoadSession(); err != nil || string(model) != "good" || s.ReadOnly() {
 			return fmt.Errorf("after it: %q, %t, %w", model, s.ReadOnly(), err)
@@ -166,14 +207,17 @@ func fullDisk(dir string) error {
 		if err := os.Remove(filler); err != nil {
 			return err
 		}
-		if err := s.SaveSession("one", []byte("good"), nil, false); err != nil {
+		if err := s.Save(Save{ID: "one", Model: []byte("good")}); err != nil {
 			return fmt.Errorf("with space again: %w", err)
+		}
+		if intact, broken, err := s.Verify(); !intact || err != nil {
+			return fmt.Errorf("the journal is broken at %d: %w", broken, err)
 		}
 	}
 	if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		return fmt.Errorf("the disk is not full: %w", err)
 	}
-	if err := s.SaveSession("", nil, nil, true); err != nil && !errors.Is(err, ErrFull) {
+	if err := s.Save(Save{Final: true}); err != nil && !errors.Is(err, ErrFull) {
 		return fmt.Errorf("the end of a session on a full disk: %w", err)
 	}
 	if s, err := Open(filepath.Join(dir, "new"), Options{}); err == nil {

@@ -123,7 +123,7 @@ func tryDamaged(t *testing.T, what, dir string, b []byte) bool {
 		t.Errorf("%s: %v", what, err)
 	}
 	for _, id := range []string{"one", "two", "three"} {
-		if err := s.SaveSession(id, []byte("new"), []Entry{{Text: "x"}}, false); err != nil {
+		if err := s.Save(Save{ID: id, Model: []byte("new"), Journal: []Entry{{Text: "x"}}}); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 		if _, model, _, err := s.LoadSession(); err != nil || string(model) != "new" {

@@ -18,6 +18,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(childEnv) {
 	case "writer":
 		childWriter(os.Getenv(childDir))
+	case "script":
+		childScript(os.Getenv(childDir))
 	case "full":
 		childFull(os.Getenv(childDir))
 	default:

@@ -49,29 +49,42 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.vault, err = openVault(dir, o.MachineKey); err != nil {
 		return nil, err
 	}
-	if s.db, err = openBolt(path); errors.Is(err, errDamaged) {
+	if s.db, err = openBolt(path, s.adopt); errors.Is(err, errDamaged) {
 		// The file passed the inspection and bbolt still cannot live with it. The
 		// inode may stay locked by the failed Open, so only its name is used again.
 		s.log.Error("the store is damaged", "error", err)
 		if s.aside, err = setAside(path); err != nil {
 			return nil, err
 		}
-		s.db, err = openBolt(path)
+		s.db, err = openBolt(path, s.adopt)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if s.aside != "" {
-		s.log.Error("a damaged store was set aside and a new one made", "file", s.aside)
-		err = s.vault.turn() // the keys in the damaged file are of no use any more
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
+	if err := errors.Join(s.tidy(), syncDir(dir)); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
+}
+
+// tidy destroys the keys that nothing is left for: a crash came between the end
+// of a session, or of a report, and the end of its key, or the file they were in
+// was set aside.
+func (s *Store) tidy() error {
+	if s.aside != "" {
+		s.log.Error("a damaged store was set aside and a new one made", "file", s.aside)
+	}
+	if held, err := s.holdsSession(); err != nil {
+		s.log.Error("the store cannot be looked through for old keys", "error", err)
+	} else if !held {
+		if err := s.vault.turn(); err != nil {
+			return err // nothing may be wrapped with a pepper that may not be on the disk
+		}
+	}
+	if err := s.sweep(); err != nil {
+		s.log.Error("old keys stay until the next start", "error", err) // no reason to keep patients waiting
+	}
+	return nil
 }
 
 func privateDir(dir string) error {
@@ -163,8 +176,9 @@ func examine(f *os.File) (schema int, err error) {
 	return c.schema()
 }
 
-// openBolt opens or makes the file and its buckets. errDamaged: bbolt cannot.
-func openBolt(path string) (db *bolt.DB, err error) {
+// openBolt opens or makes the file and its buckets, and runs then in the same
+// transaction. errDamaged: bbolt cannot.
+func openBolt(path string, then func(*bolt.Tx) error) (db *bolt.DB, err error) {
 	err = guard(func() error {
 		var err error
 		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType})
@@ -186,7 +200,10 @@ func openBolt(path string) (db *bolt.DB, err error) {
 					return err
 				}
 			}
-			return tx.Bucket([]byte(bucketMeta)).Put([]byte(schemaKey), []byte(strconv.Itoa(Schema)))
+			if err := tx.Bucket([]byte(bucketMeta)).Put([]byte(schemaKey), []byte(strconv.Itoa(Schema))); err != nil {
+				return err
+			}
+			return then(tx)
 		})
 	})
 	switch {

@@ -1,6 +1,7 @@
-// Package store keeps what has to outlive the process: the current session,
-// sealed, and the journal. It owns kiosk.db in the state directory, and with it
-// bbolt, which no other package may import.
+// Package store keeps what has to outlive the process: the current session and
+// the reports that wait to be sent, both sealed, and the journal, whose entries
+// are chained so that changes are found. It owns the state directory: kiosk.db,
+// and with it bbolt, which no other package may import, and the keys' files.
 //
 // Bytes go in and bytes come out: the store knows no session and no API. A
 // method that returns nil has been written and synced; the data survives a
@@ -11,14 +12,12 @@
 package store
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"sync"
 	"syscall"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -40,8 +39,8 @@ var (
 	ErrLocked = errors.New("another process uses the store; is kioskd running already?")
 )
 
-// The buckets. outbox and bindings are made now and used later, so that no
-// change of the schema is needed for them.
+// The buckets. bindings is made now and used later, so that no change of the
+// schema is needed for it.
 const (
 	bucketMeta     = "meta"
 	bucketSession  = "session"
@@ -87,12 +86,30 @@ type Store struct {
 	log      *slog.Logger
 }
 
-// Entry is one line of the journal: a transition or an audit record. It must
-// hold no patient data: the journal is not sealed.
-type Entry struct {
-	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // transition, output, audit ...
-	Text string    `json:"text"` // at most 1024 bytes, the rest is cut
+// Save is one commit.
+type Save struct {
+	// ID names the session's record and stands in the clear; it may be empty with
+	// Final. Model is the session's state, at most 256 KiB, and is sealed.
+	ID    string
+	Model []byte
+	// Final: the session is over. Model is not written, its record and its key are
+	// deleted, and what old pages of the file still hold cannot be opened again.
+	Final   bool
+	Journal []Entry
+	Report  *Report // nil: none
+	// AuditOnly: only Journal and Report are written, the session stays as it is.
+	AuditOnly bool
+}
+
+func (v Save) check() error {
+	id, model := len(v.ID), len(v.Model)
+	switch {
+	case v.AuditOnly && v.Final:
+		return errors.New("cannot save: a commit that leaves the session alone cannot end it")
+	case !v.AuditOnly && (model > maxRecord || id > maxID || id == 0 && !v.Final):
+		return fmt.Errorf("cannot save the session: its id (%d bytes) or its model (%d bytes) is out of bounds", id, model)
+	}
+	return v.Report.check()
 }
 
 // SetAside is the path of the damaged file that Open renamed; empty: none was.
@@ -116,29 +133,52 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// SaveSession writes the current session's model, sealed with a key of its own,
-// and the journal's entries in one transaction. There is one session: another
-// id takes the place of the old one, whose key is destroyed.
+// Save writes the current session's model, sealed with a key of its own, the
+// journal's entries and a report in one transaction. There is one session:
+// another id takes the place of the old one, whose key is destroyed. A report
+// whose id waits already is not written again.
 //
-// With final the session is over: model is not written, its record and its key
-// are deleted, and what old pages of the file still hold cannot be opened again
-// (see vault). Then id may be empty.
-func (s *Store) SaveSession(id string, model []byte, journal []Entry, final bool) error {
-	if len(model) > maxRecord || len(id) > maxID || (id == "" && !final) {
-		return fmt.Errorf("cannot save the session: its id (%d bytes) or its model (%d bytes) is out of bounds", len(id), len(model))
+// Errors: ErrFull and ErrOutboxFull, with nothing written; ErrReadOnly.
+func (s *Store) Save(v Save) error {
+	if err := v.check(); err != nil {
+		return err
 	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	if final {
-		return s.endSession(journal)
+	report, err := s.prepare(v.Report)
+	if err != nil {
+		return err
 	}
+	rest := func(tx *bolt.Tx) error {
+		if err := report.put(tx); err != nil {
+			return err
+		}
+		return s.append(tx, v.Journal)
+	}
+	switch {
+	case v.AuditOnly:
+		err = s.update(rest)
+	case v.Final:
+		err = s.endSession(rest)
+	default:
+		err = s.saveModel(v.ID, v.Model, rest)
+	}
+	if errors.Is(err, ErrFull) && report != nil {
+		// It was not written. After ErrReadOnly that is not sure: the key stays.
+		err = errors.Join(err, s.vault.destroyReportKey(report.id))
+	}
+	return err
+}
+
+// saveModel writes a session that goes on, and the rest of its commit.
+func (s *Store) saveModel(id string, model []byte, rest func(*bolt.Tx) error) error {
 	next, fresh := s.session, s.session == nil || s.session.id != id
 	if fresh {
 		// One that was replaced without a final save, or could not be opened, goes
 		// first, so that its key is destroyed before the new one is wrapped.
 		left, err := s.holdsSession()
 		if err == nil && left {
-			err = s.endSession(nil)
+			err = s.endSession(func(*bolt.Tx) error { return nil })
 		}
 		if err != nil {
 			return err
@@ -160,7 +200,7 @@ func (s *Store) SaveSession(id string, model []byte, journal []Entry, final bool
 		if err := tx.Bucket([]byte(bucketSession)).Put([]byte(id), box); err != nil {
 			return err
 		}
-		return s.append(tx, journal)
+		return rest(tx)
 	})
 	if err == nil {
 		s.session = next
@@ -180,8 +220,8 @@ func (s *Store) holdsSession() (held bool, err error) {
 }
 
 // endSession deletes every session and its key, then makes the keys' copies in
-// old pages worthless.
-func (s *Store) endSession(journal []Entry) error {
+// old pages worthless. A crash in between is made good by Open.
+func (s *Store) endSession(rest func(*bolt.Tx) error) error {
 	err := s.update(func(tx *bolt.Tx) error {
 		for _, name := range []string{bucketSession, bucketKeys} {
 			if err := tx.DeleteBucket([]byte(name)); err != nil {
@@ -191,18 +231,21 @@ func (s *Store) endSession(journal []Entry) error {
 				return err
 			}
 		}
-		return s.append(tx, journal)
+		return rest(tx)
 	})
 	if err != nil {
 		return err
 	}
 	s.session = nil
-	return s.vault.turn()
+	if err := s.vault.turn(); err != nil {
+		return s.giveUp(err) // which pepper the disk holds is not known: no key may be wrapped with it
+	}
+	return nil
 }
 
 // LoadSession gives the current session; ok is false where there is none. A
 // record that cannot be opened is ErrSealed: the session is lost, and the next
-// SaveSession takes its place.
+// Save takes its place.
 func (s *Store) LoadSession() (id string, model []byte, ok bool, err error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -231,33 +274,6 @@ func (s *Store) LoadSession() (id string, model []byte, ok bool, err error) {
 	return id, model, true, nil
 }
 
-// Append writes journal entries alone.
-func (s *Store) Append(entries ...Entry) error {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	return s.update(func(tx *bolt.Tx) error { return s.append(tx, entries) })
-}
-
-// Journal gives the newest entries, at most limit, the oldest of them first.
-func (s *Store) Journal(limit int) ([]Entry, error) {
-	var list []Entry
-	err := s.view(func(tx *bolt.Tx) error {
-		c := tx.Bucket([]byte(bucketJournal)).Cursor()
-		for k, v := c.Last(); k != nil && len(list) < limit; k, v = c.Prev() {
-			var e Entry
-			if json.Unmarshal(v, &e) != nil {
-				e = Entry{Kind: "damaged", Text: "this entry cannot be read"}
-			}
-			list = append(list, e)
-		}
-		return nil
-	})
-	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
-		list[i], list[j] = list[j], list[i]
-	}
-	return list, err
-}
-
 // update runs one transaction and judges its failure. lock is held.
 func (s *Store) update(do func(*bolt.Tx) error) error {
 	if s.readOnly {
@@ -271,10 +287,23 @@ func (s *Store) update(do func(*bolt.Tx) error) error {
 	// and bbolt has taken the transaction back. Anything else (an error of
 	// fdatasync first of all) leaves open what the disk holds: the kernel may
 	// have dropped the pages and marked them clean, so trying again would lie.
+	if err := diskError(err); errors.Is(err, ErrFull) {
+		return err
+	}
+	return s.giveUp(err)
+}
+
+// diskError makes ErrFull of what a full disk says.
+func diskError(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
 		return fmt.Errorf("%w (%w)", ErrFull, err)
 	}
+	return err
+}
+
+// giveUp takes no more writes. lock is held.
+func (s *Store) giveUp(err error) error {
 	s.readOnly = true
 	s.log.Error("the store is read-only from now on", "error", err)
 	return fmt.Errorf("%w (%w)", ErrReadOnly, err)

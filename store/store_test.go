@@ -35,7 +35,7 @@ func mustSave(t testing.TB, s *Store, id, model string, final bool, texts ...str
 	for _, text := range texts {
 		list = append(list, Entry{At: time.Unix(1_800_000_000, 0).UTC(), Kind: "transition", Text: text})
 	}
-	if err := s.SaveSession(id, []byte(model), list, final); err != nil {
+	if err := s.Save(Save{ID: id, Model: []byte(model), Journal: list, Final: final}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -72,7 +72,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveSession("one", nil, nil, false); !errors.Is(err, ErrReadOnly) {
+	if err := s.Save(Save{ID: "one"}); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("a closed store says %v", err)
 	}
 
@@ -100,9 +100,9 @@ func TestSaveAndLoad(t *testing.T) {
 func TestSaveRefuses(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	for _, err := range []error{
-		s.SaveSession("", nil, nil, false),
-		s.SaveSession(strings.Repeat("x", maxID+1), nil, nil, false),
-		s.SaveSession("one", make([]byte, maxRecord+1), nil, false),
+		s.Save(Save{}),
+		s.Save(Save{ID: strings.Repeat("x", maxID+1)}),
+		s.Save(Save{ID: "one", Model: make([]byte, maxRecord+1)}),
 	} {
 		if err == nil || !strings.HasPrefix(err.Error(), "cannot save") || s.ReadOnly() {
 			t.Errorf("out of bounds: %v", err)
@@ -223,9 +223,12 @@ func TestGoldenV1(t *testing.T) {
 		t.Fatal("it was taken as damaged")
 	}
 	wantSession(t, s, "golden-peer", `{"version":1,"appointment":"golden"}`)
-	if got := journalTexts(t, s, 10); got != "event=open from=none to=waiting" {
-		t.Errorf("journal %q", got)
+	list, err := s.Journal(10)
+	if err != nil || len(list) != 2 || list[0].Text != "event=open from=none to=waiting" || list[0].Number != 1 ||
+		list[1].Number != 2 || list[1].Kind != "audit" || !strings.Contains(list[1].Text, "1 entries before this one were not") {
+		t.Errorf("journal %v, %v", list, err)
 	}
+	wantIntact(t, s)
 }
 
 // TestFailedSync makes the kernel refuse fdatasync: /dev/null takes the file
@@ -246,7 +249,7 @@ func TestFailedSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if err := s.SaveSession("one", []byte("lost"), nil, false); !errors.Is(err, ErrReadOnly) {
+		if err := s.Save(Save{ID: "one", Model: []byte("lost")}); !errors.Is(err, ErrReadOnly) {
 			t.Fatalf("a save without a sync says %v", err)
 		}
 	}
@@ -281,15 +284,15 @@ func fdOf(t *testing.T, path string) int {
 	return 0
 }
 
-// BenchmarkSaveSession also gives the median, which a busy disk moves less.
-func BenchmarkSaveSession(b *testing.B) {
+// BenchmarkSave also gives the median, which a busy disk moves less.
+func BenchmarkSave(b *testing.B) {
 	s := mustOpen(b, b.TempDir(), Options{})
 	model := bytes.Repeat([]byte("x"), 2000)
 	entry := []Entry{{At: time.Now(), Kind: "transition", Text: "event=mute from=active to=active by: uid=1000 gid=1000 pid=4711"}}
 	var took []time.Duration
 	for b.Loop() {
 		begun := time.Now()
-		if err := s.SaveSession("one", model, entry, false); err != nil {
+		if err := s.Save(Save{ID: "one", Model: model, Journal: entry}); err != nil {
 			b.Fatal(err)
 		}
 		took = append(took, time.Since(begun))

@@ -13,18 +13,34 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"kioskd/store/chain"
 )
 
 const keySize = 32 // AES-256
 
-// vault holds the key that wraps the sessions' keys. It is derived (HKDF, RFC
-// 5869) from the machine's key and from the pepper, 32 random bytes in a file of
-// their own. bbolt never wipes a page, so a deleted wrapped key may stay readable
-// in the file; overwriting the pepper after a session's end is what destroys it.
+// Names of the keys' files in the state directory.
+const (
+	machineFile  = "machine.key"
+	pepperFile   = "session.pepper"
+	reportPrefix = "report-" // a report's pepper: report-ID.key
+	keySuffix    = ".key"
+	tempPrefix   = ".key-"
+)
+
+// vault derives all keys (HKDF, RFC 5869) from the machine's key. Two kinds of
+// them can be destroyed, because they also need a pepper, 32 random bytes in a
+// file of their own: the one that wraps the session's key, and each report's.
+// bbolt never wipes a page, so what was deleted may stay readable in the file;
+// overwriting the pepper is what destroys it. Each report has its own pepper, so
+// that the end of a session, or of another report, cannot touch it. The journal's
+// key has none: it stays as long as the machine's.
 type vault struct {
 	machine []byte
-	path    string // of the pepper
+	dir     string
+	path    string // of the session's pepper
 	wrap    cipher.AEAD
+	journal *chain.Chain
 }
 
 // sealed is one session's key.
@@ -38,44 +54,117 @@ type sealed struct {
 func openVault(dir string, machine []byte) (*vault, error) {
 	var err error
 	if machine == nil {
-		if machine, err = keyFile(filepath.Join(dir, "machine.key")); err != nil {
+		if machine, err = keyFile(filepath.Join(dir, machineFile)); err != nil {
 			return nil, err
 		}
 	}
 	if len(machine) != keySize {
 		return nil, fmt.Errorf("cannot use the machine key: it has %d bytes, not %d", len(machine), keySize)
 	}
-	v := &vault{machine: bytes.Clone(machine), path: filepath.Join(dir, "session.pepper")}
+	v := &vault{machine: bytes.Clone(machine), dir: dir, path: filepath.Join(dir, pepperFile)}
+	key, err := v.derive(nil, "kioskd journal chain v1")
+	if err != nil {
+		return nil, err
+	}
+	v.journal = chain.New(key)
 	pepper, err := keyFile(v.path)
 	if err != nil {
 		return nil, err
 	}
-	return v, v.derive(pepper)
+	return v, v.usePepper(pepper)
 }
 
-func (v *vault) derive(pepper []byte) error {
-	key, err := hkdf.Key(sha256.New, v.machine, pepper, "kioskd session key wrapping v1", keySize)
+func (v *vault) derive(pepper []byte, what string) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, v.machine, pepper, what, keySize)
 	if err != nil {
-		return fmt.Errorf("cannot derive the wrapping key: %w", err)
+		return nil, fmt.Errorf("cannot derive a key: %w", err)
+	}
+	return key, nil
+}
+
+func (v *vault) usePepper(pepper []byte) error {
+	key, err := v.derive(pepper, "kioskd session key wrapping v1")
+	if err != nil {
+		return err
 	}
 	v.wrap, err = newAEAD(key)
 	return err
 }
 
-// turn overwrites the pepper in place: every key wrapped before is lost for good.
-// It overwrites rather than renames, so that the old bytes do not stay on the disk.
+// turn overwrites the session's pepper: every key wrapped before is lost for good.
 func (v *vault) turn() error {
-	pepper := make([]byte, keySize)
-	_, _ = rand.Read(pepper) // never fails (crypto/rand)
-	f, err := os.OpenFile(v.path, os.O_WRONLY, 0)
+	pepper, err := overwrite(v.path)
 	if err != nil {
 		return fmt.Errorf("cannot destroy the session's key: %w", err)
 	}
-	_, err = f.WriteAt(pepper, 0)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("cannot destroy the session's key: %w", err)
+	return v.usePepper(pepper)
+}
+
+// overwrite puts new random bytes into a key's file. It writes in place rather
+// than renames, so that the old bytes do not stay on the disk.
+func overwrite(path string) ([]byte, error) {
+	pepper := make([]byte, keySize)
+	_, _ = rand.Read(pepper) // never fails (crypto/rand)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
 	}
-	return v.derive(pepper)
+	_, err = f.WriteAt(pepper, 0)
+	return pepper, errors.Join(err, f.Sync(), f.Close())
+}
+
+// reportPath is where a report's pepper is. The id has been checked.
+func (v *vault) reportPath(id string) string {
+	return filepath.Join(v.dir, reportPrefix+id+keySuffix)
+}
+
+// newReportKey makes a report's pepper and derives its key. One that is there
+// was made for a report that could not be written, and is as good as new.
+func (v *vault) newReportKey(id string) (cipher.AEAD, error) {
+	pepper, err := keyFile(v.reportPath(id))
+	if err != nil {
+		return nil, err
+	}
+	return v.reportAEAD(pepper)
+}
+
+// reportKey derives the key of a report that was written; ErrSealed: it is gone.
+func (v *vault) reportKey(id string) (cipher.AEAD, error) {
+	pepper, err := os.ReadFile(v.reportPath(id))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && len(pepper) != keySize:
+		return nil, ErrSealed
+	case err != nil:
+		return nil, fmt.Errorf("cannot read a report's key: %w", err)
+	}
+	return v.reportAEAD(pepper)
+}
+
+func (v *vault) reportAEAD(pepper []byte) (cipher.AEAD, error) {
+	key, err := v.derive(pepper, "kioskd report v1")
+	if err != nil {
+		return nil, err
+	}
+	return newAEAD(key)
+}
+
+// destroyReportKey overwrites a report's pepper and removes its file. There may
+// be none any more.
+func (v *vault) destroyReportKey(id string) error {
+	_, err := overwrite(v.reportPath(id))
+	if err == nil {
+		err = os.Remove(v.reportPath(id))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(v.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot destroy a report's key: %w; it is tried again at the next start", err)
+	}
+	return nil
 }
 
 // newKey makes a session's key and wraps it.
@@ -154,7 +243,7 @@ func keyFile(path string) ([]byte, error) {
 	}
 	key = make([]byte, keySize)
 	_, _ = rand.Read(key)
-	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // mode 0600
 	if err != nil {
 		return nil, fmt.Errorf("cannot make %s: %w", path, err)
 	}

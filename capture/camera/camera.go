@@ -1,7 +1,7 @@
 // Package camera owns V4L2: it finds the cameras of the machine and names them
 // for good (List), takes pictures from one (Open, Run) and keeps the one that is
-// wanted running through unplugging, hanging and being busy, with a slate in
-// between (Keeper). It is the only importer of github.com/blackjack/webcam.
+// wanted running through unplugging, hanging, being busy and a change to another
+// camera, with a slate in between (Keeper). It is the only importer of github.com/blackjack/webcam.
 //
 // It may be imported by daemon and daemon/call. It imports capture and
 // capture/pixel.
@@ -52,6 +52,10 @@ type Config struct {
 	Format string
 	// FrameDeadline is how long a running camera may give no picture; 0 means 1 s.
 	FrameDeadline time.Duration
+	// Shutter is told how the privacy shutter is: once before the first picture
+	// and at each change while the camera runs, from one goroutine of Run's; it
+	// must not block. Cameras without the control tell nothing. nil: nobody asks.
+	Shutter func(closed bool)
 }
 
 // withDefaults fills in what is zero.
@@ -88,14 +92,15 @@ type Camera struct {
 	fps    float64
 	pool   *capture.Pool
 
+	streaming   bool // of Run
 	frames, bad atomic.Uint64
 	closing     sync.Once
 	closeErr    error
 }
 
 // Open opens the camera and sets its format. It starts no stream. The caller
-// ends it by Run, or by Close when it is never run. Errors wrap ErrGone, ErrBusy
-// or ErrPermission where one fits.
+// ends it by Run, or by Close when it is never run. Errors wrap ErrGone, ErrBusy,
+// ErrNoRoom or ErrPermission where one fits.
 func Open(cfg Config, log *slog.Logger) (*Camera, error) {
 	cfg = cfg.withDefaults()
 	cam, err := webcam.Open(cfg.Path)
@@ -198,7 +203,7 @@ func (c *Camera) Close() error {
 
 // Run takes pictures and hands each to put with its reference, until ctx ends,
 // when it returns nil, or the camera fails, when the error wraps ErrGone,
-// ErrStalled or ErrBusy where one fits. Frame.Time is the instant the driver gave
+// ErrStalled, ErrBusy or ErrNoRoom where one fits. Frame.Time is the instant the driver gave
 // the picture away (the library shows no timestamps), Frame.Seq the camera's own
 // count from 0. When Run returns the file is closed; that takes some milliseconds
 // after ctx ended. It may be called once.
@@ -216,10 +221,16 @@ func (c *Camera) Run(ctx context.Context, put func(*capture.Frame)) (err error) 
 	if ctx.Err() != nil {
 		return nil
 	}
+	// First the stream is stopped, so that the lamp goes out at once, then the
+	// shutter is left alone, then (above) the file is closed.
+	watch := watchShutter(c.fd, c.cfg.Shutter)
+	defer watch.end()
+	defer c.stop()
 	if err := c.cam.StartStreaming(); err != nil {
 		// Else the mappings would keep the device open.
 		return errors.Join(classify("start", c.cfg.Path, err), unmapAll(c.cam))
 	}
+	c.streaming = true
 	last, patience := time.Now(), max(firstFrame, c.cfg.FrameDeadline)
 	for {
 		ready, err := w.wait(c.fd, last.Add(patience))
@@ -239,6 +250,13 @@ func (c *Camera) Run(ctx context.Context, put func(*capture.Frame)) (err error) 
 		if good {
 			last, patience = time.Now(), c.cfg.FrameDeadline
 		}
+	}
+}
+
+// stop ends the stream where one runs. Its errors show at the next call.
+func (c *Camera) stop() {
+	if c.streaming {
+		_ = c.cam.StopStreaming()
 	}
 }
 

@@ -17,6 +17,8 @@ var (
 	ErrStalled = errors.New("the camera gives no picture; unplug it and plug it in again")
 	// ErrBusy: another program streams from it.
 	ErrBusy = errors.New("another program uses the camera; end that program")
+	// ErrNoRoom: the USB bus carries no further stream.
+	ErrNoRoom = errors.New("the USB port carries no further camera; plug the camera into another one")
 	// ErrPermission: the user may not open it.
 	ErrPermission = errors.New("no permission to open the camera; put the user in its group")
 )
@@ -45,6 +47,8 @@ func kindOf(err error) error {
 		return ErrGone
 	case unix.EBUSY:
 		return ErrBusy
+	case unix.ENOSPC:
+		return ErrNoRoom
 	case unix.EACCES, unix.EPERM:
 		return ErrPermission
 	default: // some other failure of the device
@@ -55,7 +59,7 @@ func kindOf(err error) error {
 // hiddenErrno finds the errno in an error of webcam.StartStreaming, which keeps
 // only its words: "Failed to map request buffers: device or resource busy".
 func hiddenErrno(err error) unix.Errno {
-	for _, e := range []unix.Errno{unix.EBUSY, unix.ENODEV, unix.ENXIO, unix.ECONNABORTED, unix.ENOTCONN, unix.ESHUTDOWN, unix.EACCES, unix.EPERM} {
+	for _, e := range []unix.Errno{unix.EBUSY, unix.ENOSPC, unix.ENODEV, unix.ENXIO, unix.ECONNABORTED, unix.ENOTCONN, unix.ESHUTDOWN, unix.EACCES, unix.EPERM} {
 		if strings.HasSuffix(err.Error(), ": "+e.Error()) {
 			return e
 		}

@@ -8,6 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,10 +79,12 @@ func rerun() (int, error) {
 // fakecam is a running fakecam with one camera or more.
 type fakecam struct {
 	dev string // where videoN are
-	cmd *exec.Cmd
-	end chan struct{} // closed when the process is gone
-	ctl net.Conn
-	in  *bufio.Reader
+	// The numbers of its cameras are n from first on.
+	first, n int
+	cmd      *exec.Cmd
+	end      chan struct{} // closed when the process is gone
+	ctl      net.Conn
+	in       *bufio.Reader
 }
 
 // startFakecam starts one for this test and ends it with the test.
@@ -90,6 +95,7 @@ func startFakecam(t *testing.T, args ...string) *fakecam {
 		t.Fatal(err)
 	}
 	c := &fakecam{dev: filepath.Join(base, "dev"), end: make(chan struct{})}
+	c.first, c.n = number(t, args, "-first", 0), number(t, args, "-n", 1)
 	sock := filepath.Join(base, "ctl")
 	args = append([]string{"-mount", filepath.Join(base, "mnt"), "-dev", c.dev, "-ctl", sock}, args...)
 	c.cmd = exec.Command(os.Getenv(fakecamEnv), args...)
@@ -100,12 +106,17 @@ func startFakecam(t *testing.T, args ...string) *fakecam {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
 	ready := make(chan error, 1)
 	go func() {
+		// Pdeathsig follows the thread that forked: this one stays, while others
+		// end with tests that change their user.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		defer close(c.end)
+		if err := c.cmd.Start(); err != nil {
+			ready <- err
+			return
+		}
 		line, err := bufio.NewReader(out).ReadString('\n')
 		if err == nil && line != "ready\n" {
 			err = fmt.Errorf("it said %q", line)
@@ -134,11 +145,28 @@ func startFakecam(t *testing.T, args ...string) *fakecam {
 	return c
 }
 
+// number finds the value of a flag.
+func number(t *testing.T, args []string, flag string, none int) int {
+	t.Helper()
+	at := slices.Index(args, flag)
+	if at < 0 {
+		return none
+	}
+	n, err := strconv.Atoi(args[at+1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // stop ends the process by the signal and waits for it.
 func (c *fakecam) stop(t *testing.T, sig syscall.Signal) {
 	t.Helper()
 	if c.ctl != nil {
 		_ = c.ctl.Close()
+	}
+	if c.cmd.Process == nil { // it was never there
+		return
 	}
 	if err := c.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Error(err)

@@ -37,17 +37,28 @@ const (
 	retryFirst  = 100 * time.Millisecond
 	retryMax    = time.Second
 	retryIfGone = 150 * time.Millisecond // so that a plugged camera is live within 0.5 s
+
+	// maxEvents bounds what takes have to tell: a first picture and an end each,
+	// and their shutters. A take that finds it full waits.
+	maxEvents = 16
 )
 
 // KeeperConfig says what a Keeper needs.
 type KeeperConfig struct {
-	// Choose says which camera is wanted now. It is asked before every try, so
-	// it may look for the device anew; an error that wraps ErrGone means none is
-	// there. It runs on the Keeper's goroutine and must not block for long.
+	// Choose says which camera is wanted now. It is asked before every try and
+	// after every Retarget, so it may look for the device anew; an error that
+	// wraps ErrGone means none is there. It runs on the Keeper's goroutine, not
+	// on that of the camera which runs, and must not block for long.
 	Choose func() (Config, error)
-	// Changed is told each change of state, on one goroutine; nil is allowed. It
-	// must not block.
+	// Changed is told each change of state, and the path where a live camera took
+	// the place of another, on the Keeper's goroutine; nil is allowed. It must
+	// not block.
 	Changed func(State)
+	// ShutterChanged is told when the privacy shutter of the camera in use closes
+	// (at the start: when it is closed) and opens again, on the Keeper's
+	// goroutine; nil is allowed. It must not block. What was told holds until a
+	// camera that is in use says something else: not its unplugging.
+	ShutterChanged func(closed bool)
 	// Slate are the lines shown while there is no picture.
 	Slate []string
 	// Width and Height are the slate's size until a camera gave a picture; 0
@@ -57,10 +68,13 @@ type KeeperConfig struct {
 }
 
 // Keeper keeps the wanted camera running: it opens it, opens it again after any
-// failure, and puts a slate while there is no live picture. It implements
-// capture.Source; Frame.Seq counts live pictures and slates alike.
+// failure, and puts a slate while there is no live picture. After Retarget it
+// hands over to another camera. It implements capture.Source; Frame.Seq counts
+// live pictures and slates alike.
 type Keeper struct {
-	cfg KeeperConfig
+	cfg      KeeperConfig
+	retarget chan struct{} // capacity 1
+	events   chan event
 
 	// put is called under mu, so that its frames are in order.
 	mu     sync.Mutex
@@ -69,10 +83,11 @@ type Keeper struct {
 	last   time.Time // when the last live picture came
 	handed time.Time // Frame.Time of the last frame that was handed on
 	w, h   int       // of the last live picture
+	air    uint64    // number of the newest take that gave a picture
 
 	// Of the goroutine of Run only.
 	state State
-	live  bool // the camera in use gave a picture
+	shut  bool // what ShutterChanged was told
 }
 
 // NewKeeper makes a Keeper; Run starts it.
@@ -80,16 +95,29 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	if cfg.Width == 0 || cfg.Height == 0 {
 		cfg.Width, cfg.Height = defaultWidth, defaultHeight
 	}
-	return &Keeper{cfg: cfg, w: cfg.Width, h: cfg.Height}
+	return &Keeper{cfg: cfg, w: cfg.Width, h: cfg.Height, retarget: make(chan struct{}, 1), events: make(chan event, maxEvents)}
+}
+
+// Retarget asks Choose again. Where it names another path, that camera is opened
+// and started while the one in use still delivers; at its first picture the
+// output changes over, and the other is closed. Where two cannot run at a time
+// the one in use is closed first. Where Choose or the new camera fails there are
+// slates and new tries, as after any failure. It returns at once, may be called
+// by any goroutine, and calls that come close together count as one.
+func (k *Keeper) Retarget() {
+	select {
+	case k.retarget <- struct{}{}:
+	default: // one is waiting already
+	}
 }
 
 // Run hands live pictures, or slates, to put, one at a time, until ctx ends, and
-// then returns nil with the camera closed. One Run at a time.
+// then returns nil with every camera closed. One Run at a time.
 func (k *Keeper) Run(ctx context.Context, put func(*capture.Frame)) error {
 	k.mu.Lock()
-	k.put, k.last = put, time.Now()
+	k.put, k.last, k.air = put, time.Now(), 0
 	k.mu.Unlock()
-	k.state = State{}
+	k.state, k.shut = State{}, false
 
 	// The slate has a goroutine of its own: it must come also while the driver
 	// keeps the other one in a system call.
@@ -100,49 +128,8 @@ func (k *Keeper) Run(ctx context.Context, put func(*capture.Frame)) error {
 		cancel()
 		slates.Wait()
 	}()
-
-	wait := retryFirst
-	for ctx.Err() == nil {
-		err := k.once(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		k.report(err)
-		if k.live {
-			wait = retryFirst
-		}
-		pause(ctx, wait)
-		wait = min(2*wait, retryMax)
-		if errors.Is(err, ErrGone) {
-			wait = min(wait, retryIfGone)
-		}
-	}
+	newDirector(k).run(ctx)
 	return nil
-}
-
-// once opens the wanted camera and runs it until it fails.
-func (k *Keeper) once(ctx context.Context) error {
-	k.live = false
-	cfg, err := k.cfg.Choose()
-	k.state.Path = cfg.Path
-	if err != nil {
-		return err
-	}
-	cam, err := Open(cfg, k.cfg.Log)
-	if err != nil {
-		return err
-	}
-	return cam.Run(ctx, func(f *capture.Frame) {
-		if !k.live {
-			k.live = true
-			k.report(nil)
-		}
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.last = time.Now()
-		k.w, k.h = f.Rect.Dx(), f.Rect.Dy()
-		k.hand(f)
-	})
 }
 
 // hand numbers a frame and gives it away. The caller holds mu.
@@ -157,64 +144,12 @@ func (k *Keeper) hand(f *capture.Frame) {
 	k.put(f)
 }
 
-// showSlates puts a slate every slateEvery while no live picture comes, the first
-// one slateAfter the last picture.
-func (k *Keeper) showSlates(ctx context.Context) {
-	var s slate
-	t := time.NewTimer(slateAfter)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			t.Reset(k.showSlate(&s))
-		}
-	}
-}
-
-// showSlate puts a slate where it is time for one and tells when to look again.
-func (k *Keeper) showSlate(s *slate) time.Duration {
-	k.mu.Lock()
-	w, h := k.w, k.h
-	k.mu.Unlock()
-	f := s.copy(w, h, k.cfg.Slate) // not under the lock: it may have to be drawn
-
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if left := slateAfter - time.Since(k.last); left > 0 {
-		f.Release()
-		return left
-	}
-	f.Time = time.Now()
-	k.hand(f)
-	return slateEvery
-}
-
-// slate is the drawn picture and the pool for its copies.
-type slate struct {
-	picture *capture.Frame
-	pool    *capture.Pool
-}
-
-// copy gives a frame with the slate, drawn anew when the size is another.
-// Consumers may still hold the one before, with its own time, so each is a copy.
-func (s *slate) copy(w, h int, lines []string) *capture.Frame {
-	if s.picture == nil || s.picture.Rect.Dx() != w || s.picture.Rect.Dy() != h {
-		s.picture, s.pool = capture.Slate(w, h, lines), capture.NewPool(w, h)
-	}
-	f := s.pool.Get()
-	copy(f.Y, s.picture.Y)
-	copy(f.Cb, s.picture.Cb)
-	copy(f.Cr, s.picture.Cr)
-	return f
-}
-
-// report tells a state where it differs from the one before.
-func (k *Keeper) report(err error) {
-	s := State{Path: k.state.Path, Err: err}
+// report tells a state where it differs from the one before. Being live on
+// another camera is news, too.
+func (k *Keeper) report(path string, err error) {
+	s := State{Path: path, Err: err}
 	s.Code, s.Words = describe(err)
-	if s.Code == k.state.Code {
+	if s.Code == k.state.Code && (err != nil || path == k.state.Path) {
 		return
 	}
 	k.state = s
@@ -239,18 +174,10 @@ func describe(err error) (Code, string) {
 		return Busy, "Another program uses the camera."
 	case errors.Is(err, ErrPermission):
 		return NoPermission, "The kiosk may not use the camera."
+	case errors.Is(err, ErrNoRoom):
+		return Broken, "The camera's USB port is full. Plug the camera into another one."
 	case errors.Is(err, ErrStalled):
 		return Hung, "The camera gives no picture. Unplug it and plug it in again."
 	}
 	return Broken, "The camera does not work. Unplug it and plug it in again."
-}
-
-// pause waits for d or the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

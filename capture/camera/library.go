@@ -82,6 +82,23 @@ func readFormat(fd int) (v4l2Format, error) {
 	return f, nil
 }
 
+// vidiocGCtrl is VIDIOC_G_CTRL of linux/videodev2.h: _IOWR('V', 27, struct v4l2_control).
+const vidiocGCtrl = 3<<30 | 8<<16 | 'V'<<8 | 27
+
+// readControl asks the driver for a control's value. The library's GetControl
+// goes through the same call; this one works beside a Webcam that is in use.
+func readControl(fd int, id uint32) (int32, error) {
+	c := struct {
+		id    uint32
+		value int32
+	}{id: id}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), vidiocGCtrl, uintptr(unsafe.Pointer(&c)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return c.value, nil
+}
+
 // dequeuer is a *webcam.Webcam.
 type dequeuer interface {
 	GetFrame() ([]byte, uint32, error)

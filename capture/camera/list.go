@@ -28,14 +28,18 @@ type Info struct {
 	// Permission is false where this user may not open it.
 	Permission bool
 	// Err says why it cannot be used now, else nil. It wraps ErrPermission or
-	// ErrBusy where one fits.
+	// ErrBusy where one fits. A closed shutter is no error: the camera can be
+	// opened and gives black pictures.
 	Err error
+	// Shutter says how its privacy shutter is now.
+	Shutter ShutterState
 }
 
 // List finds the cameras under devDir, usually /dev, in the order of their
 // numbers. Nodes that take no pictures (a UVC camera's metadata, outputs, radio)
 // are left out, and so is one that is unplugged meanwhile. It opens each node
-// for a moment, which starts no stream and lights no lamp.
+// for a moment and only reads, which starts no stream, lights no lamp and does
+// not disturb who streams from it.
 func List(devDir string) ([]Info, error) {
 	entries, err := os.ReadDir(devDir)
 	if err != nil {
@@ -44,7 +48,7 @@ func List(devDir string) ([]Info, error) {
 	links := stableNames(devDir)
 	var out []Info
 	for _, n := range nodeNumbers(entries) {
-		info := Info{Path: filepath.Join(devDir, "video"+strconv.Itoa(n)), Permission: true}
+		info := Info{Path: filepath.Join(devDir, "video"+strconv.Itoa(n)), Permission: true, Shutter: ShutterNone}
 		if !probe(&info) {
 			continue
 		}
@@ -91,6 +95,9 @@ func probe(info *Info) bool {
 	// A camera that answers these is there; without a name it is still a camera.
 	info.Name, _ = cam.GetName()
 	info.Bus, _ = cam.GetBusInfo()
+	if fd, err := descriptor(cam); err == nil {
+		info.Shutter = shutterOf(fd)
+	}
 	return len(info.Formats) > 0
 }
 

@@ -1,8 +1,9 @@
 // Clinicsim is a whole clinic on one machine, for developers, demos and tests:
 // the appointments backend that the kiosk asks for its video room, the
-// signalling server of the direct room and the clinician's page.
+// signalling server of the direct room and the pages of a clinician, a second
+// one and an interpreter. POST /sim/behave tells it to fail in many ways.
 //
-// It listens on loopback only. It prints `ready` when it answers; the two
+// It listens on loopback only. It prints `ready` when it answers; the
 // addresses go into the -launch file, or to the standard output without one.
 package main
 
@@ -52,7 +53,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg.Log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
 	err := sim.Run(ctx, cfg, func(a sim.Addresses) {
 		if cfg.LaunchFile == "" {
-			_, _ = fmt.Fprintf(stdout, "backend   %s\nclinician %s\n", a.Backend, a.Clinician)
+			_, _ = fmt.Fprintf(stdout, "backend     %s\nclinician   %s\nsecond      %s\ninterpreter %s\ncontrol     %s\n",
+				a.Backend, a.Clinician, a.Second, a.Interpreter, a.Control)
 		}
 		_, _ = fmt.Fprintln(stdout, "ready")
 	})

@@ -56,8 +56,14 @@ func launch(t *testing.T, args ...string) []string {
 
 func TestAddressesOnStdout(t *testing.T) {
 	lines := launch(t, "-token", filepath.Join(t.TempDir(), "token"), "-quiet")
-	if len(lines) != 3 || !strings.HasPrefix(lines[0], "backend   http://127.0.0.1:") || !strings.HasPrefix(lines[1], "clinician http://127.0.0.1:") {
-		t.Errorf("it printed %q", lines)
+	want := []string{"backend     http://127.0.0.1:", "clinician   http://127.0.0.1:", "second      http://127.0.0.1:", "interpreter http://127.0.0.1:", "control     ", "ready"}
+	if len(lines) != len(want) {
+		t.Fatalf("it printed %q", lines)
+	}
+	for i := range want {
+		if !strings.HasPrefix(lines[i], want[i]) {
+			t.Errorf("line %d is %q, want %q", i, lines[i], want[i])
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if !stage.Inside() {
-		code, err := stage.Enter(args)
+		code, err := stage.Enter(args, false)
 		if err != nil {
 			_, _ = fmt.Fprintln(stderr, "demo:", err)
 		}

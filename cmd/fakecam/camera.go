@@ -17,7 +17,8 @@ import (
 // the device and the v4l2.Kernel that the device talks to.
 type camera struct {
 	rig   *rig
-	index int
+	index int // in the process
+	minor int // N of videoN
 	name  string
 	dev   *v4l2.Device
 	links [][2]string // name, target
@@ -28,23 +29,25 @@ type camera struct {
 }
 
 func newCamera(i int, o options, r *rig) *camera {
-	c := &camera{rig: r, index: i, name: fmt.Sprintf("video%d", i), udev: o.udev}
+	minor := o.first + i
+	c := &camera{rig: r, index: i, minor: minor, name: fmt.Sprintf("video%d", minor), udev: o.udev}
 	if o.dev != "" {
 		back := filepath.Join("..", "..", c.name)
 		c.links = [][2]string{
 			{filepath.Join(o.dev, c.name), filepath.Join(o.mount, c.name)},
-			{filepath.Join(o.dev, fmt.Sprintf("v4l/by-id/usb-Fake_HD_Camera_%d-video-index0", i)), back},
-			{filepath.Join(o.dev, fmt.Sprintf("v4l/by-path/pci-0000:00:14.0-usb-0:%d:1.0-video-index0", i+1)), back},
+			{filepath.Join(o.dev, "v4l/by-id/usb-"+o.usbName(minor)+"-video-index0"), back},
+			{filepath.Join(o.dev, fmt.Sprintf("v4l/by-path/pci-0000:00:14.0-usb-0:%d:1.0-video-index0", minor+1)), back},
 		}
 	}
 	return c
 }
 
-// Present, Open and Interrupt are for package fuse.
-func (c *camera) Present() bool       { return c.dev.Present() }
-func (c *camera) Interrupt(id uint64) { c.dev.Interrupt(id) }
-func (c *camera) Open() (fuse.Handle, unix.Errno) {
-	h, e := c.dev.Open()
+// Present, Open, Allowed and Interrupt are for package fuse.
+func (c *camera) Present() bool           { return c.dev.Present() }
+func (c *camera) Allowed(uid uint32) bool { return c.dev.Allowed(uid) }
+func (c *camera) Interrupt(id uint64)     { c.dev.Interrupt(id) }
+func (c *camera) Open(uid uint32) (fuse.Handle, unix.Errno) {
+	h, e := c.dev.Open(uid)
 	if e != 0 {
 		return nil, e
 	}
@@ -98,11 +101,11 @@ func (c *camera) unplug() error {
 
 // tell writes the event into the frame log and sends udev's message.
 func (c *camera) tell() error {
-	c.rig.journal.event(c.index, c.in)
+	c.rig.journal.event(c.minor, c.in)
 	if !c.udev {
 		return nil
 	}
-	return sendUdev(c.index, c.in)
+	return sendUdev(c.minor, c.in)
 }
 
 // link makes a symbolic link, in place of an older one.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,69 +17,7 @@ const (
 	maxLine     = 128              // bytes of a command
 	controlIdle = 10 * time.Minute // a silent connection is closed
 	answerWait  = time.Second
-	maxStall    = time.Hour
 )
-
-// command is one line of the control protocol.
-type command struct {
-	verb   string
-	camera int
-	stall  time.Duration
-}
-
-// parseCommand reads a line; cameras is how many there are.
-func parseCommand(line string, cameras int) (command, error) {
-	f := strings.Fields(line)
-	if len(f) == 0 {
-		return command{}, errors.New("cannot do nothing: send unplug, plug, stall, openers or stats")
-	}
-	c, want := command{verb: f[0]}, 2
-	switch c.verb {
-	case "unplug", "plug", "openers", "stats":
-	case "stall":
-		want = 3
-	default:
-		return command{}, fmt.Errorf("cannot do %q: send unplug, plug, stall, openers or stats", c.verb)
-	}
-	if len(f) != want {
-		return command{}, fmt.Errorf("cannot do %s: it takes %d numbers", c.verb, want-1)
-	}
-	n, err := strconv.Atoi(f[1])
-	if err != nil || n < 0 || n >= cameras {
-		return command{}, fmt.Errorf("cannot find camera %q: there are 0 to %d", f[1], cameras-1)
-	}
-	c.camera = n
-	if c.verb == "stall" {
-		ms, err := strconv.Atoi(f[2])
-		if err != nil || ms < 0 || ms > int(maxStall/time.Millisecond) {
-			return command{}, fmt.Errorf("cannot stall for %q ms: use 0 to %d", f[2], maxStall/time.Millisecond)
-		}
-		c.stall = time.Duration(ms) * time.Millisecond
-	}
-	return c, nil
-}
-
-// do carries a command out and gives the rest of the answer after "ok".
-func (c command) do(cams []*camera) (string, error) {
-	cam := cams[c.camera]
-	switch c.verb {
-	case "unplug":
-		return "", cam.unplug()
-	case "plug":
-		return "", cam.plug()
-	case "stall":
-		cam.dev.Stall(c.stall)
-		return "", nil
-	case "openers":
-		s, on := cam.dev.Stats(), 0
-		if s.Streaming {
-			on = 1
-		}
-		return fmt.Sprintf("openers %d streaming %d", s.Openers, on), nil
-	}
-	s := cam.dev.Stats()
-	return fmt.Sprintf("frames %d drops %d late %d", s.Frames, s.Drops, s.Late), nil
-}
 
 // control is the control socket. A nil control does nothing.
 type control struct {
@@ -159,7 +96,7 @@ func (c *control) talk(conn net.Conn) {
 			return
 		}
 		answer := "ok"
-		cmd, err := parseCommand(in.Text(), len(c.cams))
+		cmd, err := parseCommand(in.Text(), c.cams[0].minor, len(c.cams))
 		if err == nil {
 			var rest string
 			rest, err = cmd.do(c.cams)

@@ -10,14 +10,29 @@
 //
 // It prints the line "ready" when the cameras can be opened. Every frame, YUYV
 // and MJPEG, carries its counter and its time of making in the block code of
-// package blocks; the counter is also the V4L2 sequence. The control socket
+// package blocks; the counter runs with the V4L2 sequence. The control socket
 // takes one command a line and answers each with "ok ..." or "error cannot ...":
 //
-//	unplug N    take camera N away: links go, open files answer ENODEV
-//	plug N      bring it back
-//	stall N ms  send no frames for ms milliseconds, as a hung camera does
-//	openers N   ok openers FILES streaming 0|1: is anybody holding the camera?
-//	stats N     ok frames F drops D late L
+//	unplug N        take /dev/videoN away: links go, open files answer ENODEV
+//	plug N          bring it back
+//	stall N ms      send no frames for ms milliseconds, as a hung camera does
+//	openers N       ok openers FILES streaming 0|1: is anybody holding the camera?
+//	stats N         ok frames F drops D late L
+//	deny [N] UID    open(2) answers EACCES to this user; UID may be "all", root too
+//	allow [N] UID   take that back
+//	shutter [N] on  close the privacy shutter, off: open it; pictures are black
+//	                without a code meanwhile and V4L2_CID_PRIVACY is 1
+//
+// Without N all cameras of the process are meant. What deny and shutter did holds
+// through unplug and plug. Who has a camera open keeps it after a deny, as with
+// a device node.
+//
+// # Several cameras
+//
+// One process serves several (-n), or several processes serve some each (-first;
+// camns.Camera gives each its places). A camera's number N is in its name, its
+// bus address, its links and, in millions, in the counters of its frames (see
+// -counter-base), so that a far page tells cameras apart.
 //
 // # How it works
 //
@@ -32,8 +47,8 @@
 //     fdinfo, because FUSE passes on the flags of open(2) only.
 //   - stat(2) sees a character device 81:N, open(2) a regular file.
 //   - When fakecam dies hard, clients get ECONNABORTED, not ENODEV.
-//   - Not there: read(2), dmabuf, events, multi-planar formats, checks of the
-//     caller's uid, a privacy shutter.
+//   - Not there: read(2), dmabuf, events, multi-planar formats, modes
+//     and owners of the nodes (deny and allow stand for them).
 //
 // It needs root. Drawing a frame of 720p takes 0.05 to 1.3 ms.
 package main

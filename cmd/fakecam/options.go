@@ -4,6 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
+	"strings"
 
 	"kioskd/cmd/fakecam/camns"
 	"kioskd/cmd/fakecam/fuse"
@@ -11,11 +14,23 @@ import (
 	"kioskd/cmd/fakecam/v4l2"
 )
 
+const (
+	defaultName = "Fake HD Camera"
+	counterStep = 1_000_000 // 9 hours at 30 frames a second
+)
+
 // options are what the command line says.
 type options struct {
 	mount string
 	dev   string
 	n     int
+	first int
+
+	counterBase  int64 // -1: by the camera's number
+	name, serial string
+	shutter      bool
+	oneBus       bool
+
 	mode  fuse.Mode
 	fps   int
 	scene picture.Scene
@@ -38,6 +53,12 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	f.StringVar(&o.mount, "mount", "/run/fakecam", "mount point, made where it is missing; "+camns.MountDir+" in a private /dev")
 	f.StringVar(&o.dev, "dev", "", "make links videoN, v4l/by-id and v4l/by-path in this `folder`, such as /dev")
 	f.IntVar(&o.n, "n", 1, "how many cameras")
+	f.IntVar(&o.first, "first", 0, "number of the first camera: N of /dev/videoN")
+	f.Int64Var(&o.counterBase, "counter-base", -1, "frames of the first camera count from this, those of each further one from a million more; -1: a million times -first")
+	f.StringVar(&o.name, "name", defaultName, "the cameras' name; the default, and a name of several, gets the number put behind it")
+	f.StringVar(&o.serial, "serial", "", "serial number in v4l/by-id; the camera's number is put behind it where there are several")
+	f.BoolVar(&o.shutter, "shutter", true, "cameras have a privacy shutter (V4L2_CID_PRIVACY)")
+	f.BoolVar(&o.oneBus, "one-bus", false, "the cameras share a bus that carries one stream: a second STREAMON gives ENOSPC")
 	mode := f.String("mode", string(fuse.Auto), "how clients map frames: auto, passthrough or store")
 	f.IntVar(&o.fps, "fps", 0, "real frame rate whatever the client asks for; 0: as asked")
 	scene := f.String("scene", string(picture.Bars), "bars, or webcam (texture, moving head, sensor noise)")
@@ -63,11 +84,64 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	default:
 		return o, fmt.Errorf("cannot offer only %q: use mjpeg or yuyv", *only)
 	}
+	return o, o.check()
+}
+
+// check looks at the numbers and words.
+func (o options) check() error {
 	if o.n < 1 || o.n > camns.MaxCameras {
-		return o, fmt.Errorf("cannot make %d cameras: use 1 to %d", o.n, camns.MaxCameras)
+		return fmt.Errorf("cannot make %d cameras: use 1 to %d", o.n, camns.MaxCameras)
+	}
+	if o.first < 0 || o.first+o.n > camns.MaxCameras {
+		return fmt.Errorf("cannot number %d cameras from %d: the last may be %d", o.n, o.first, camns.MaxCameras-1)
+	}
+	if o.counterBase < -1 || o.counterBase > math.MaxUint32 {
+		return fmt.Errorf("cannot count from %d: use 0 to %d", o.counterBase, uint32(math.MaxUint32))
+	}
+	if !plain(o.name, 1, 31) || !plain(o.serial, 0, 64) {
+		return fmt.Errorf("cannot use name %q and serial %q: 31 and 64 letters, digits, spaces, - _ . at most", o.name, o.serial)
 	}
 	if o.fps < 0 || o.fps > 240 {
-		return o, fmt.Errorf("cannot make %d frames a second: use 1 to 240, or 0", o.fps)
+		return fmt.Errorf("cannot make %d frames a second: use 1 to 240, or 0", o.fps)
 	}
-	return o, nil
+	return nil
+}
+
+// plain says whether s can stand in a file name and in struct v4l2_capability.
+func plain(s string, least, most int) bool {
+	for _, r := range s {
+		if r != ' ' && r != '-' && r != '_' && r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			return false
+		}
+	}
+	return len(s) >= least && len(s) <= most
+}
+
+// base is what the frames of the process's camera i count from.
+func (o options) base(i int) uint32 {
+	from := o.counterBase
+	if from < 0 {
+		from = int64(o.first) * counterStep
+	}
+	return uint32(from + int64(i)*counterStep) // past 32 bits it begins anew
+}
+
+// card is the name of camera minor.
+func (o options) card(minor int) string {
+	if o.n > 1 || o.name == defaultName {
+		return fmt.Sprintf("%s %d", o.name, minor)
+	}
+	return o.name
+}
+
+// usbName is what udev would make of name and serial: ID_SERIAL.
+func (o options) usbName(minor int) string {
+	s := o.card(minor)
+	if o.serial != "" {
+		s += "_" + o.serial
+		if o.n > 1 {
+			s += strconv.Itoa(minor)
+		}
+	}
+	return strings.ReplaceAll(s, " ", "_")
 }

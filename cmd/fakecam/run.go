@@ -50,7 +50,7 @@ func run(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (er
 	entries := make([]fuse.Entry, len(r.cams))
 	for i, c := range r.cams {
 		mem, fd := c.dev.Memory()
-		entries[i] = fuse.Entry{Name: c.name, Minor: i, Memory: mem, FD: fd, File: c}
+		entries[i] = fuse.Entry{Name: c.name, Minor: c.minor, Memory: mem, FD: fd, File: c}
 	}
 	if r.server, err = fuse.Mount(o.mount, o.mode, entries, log); err != nil {
 		return err
@@ -109,10 +109,14 @@ func (r *rig) serve(ctx context.Context, o options, stdout io.Writer) (err error
 
 func (r *rig) makeCameras(o options) error {
 	studio := picture.NewStudio(o.scene)
+	var bus *v4l2.Bus
+	if o.oneBus {
+		bus = &v4l2.Bus{}
+	}
 	for i := range o.n {
 		c := newCamera(i, o, r)
 		dev, err := v4l2.New(v4l2.Options{
-			Minor: i, Card: fmt.Sprintf("Fake HD Camera %d", i), Only: o.only, FPS: o.fps,
+			Minor: c.minor, Base: o.base(i), Card: o.card(c.minor), Only: o.only, FPS: o.fps, Shutter: o.shutter, Bus: bus,
 			Painter: studio.Painter(), Kernel: c, Record: r.journal.frame(), Log: r.log,
 		})
 		if err != nil {

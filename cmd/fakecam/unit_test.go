@@ -17,21 +17,29 @@ import (
 
 func TestParseCommand(t *testing.T) {
 	for line, want := range map[string]command{
-		"unplug 0":          {verb: "unplug"},
-		"plug 1":            {verb: "plug", camera: 1},
-		"  stall   1  250 ": {verb: "stall", camera: 1, stall: 250 * time.Millisecond},
-		"openers 1":         {verb: "openers", camera: 1},
-		"stats 0":           {verb: "stats"},
+		"unplug 3":          {verb: "unplug"},
+		"plug 4":            {verb: "plug", camera: 1},
+		"  stall   4  250 ": {verb: "stall", camera: 1, stall: 250 * time.Millisecond},
+		"openers 4":         {verb: "openers", camera: 1},
+		"stats 3":           {verb: "stats"},
+		"deny 1000":         {verb: "deny", camera: -1, uid: 1000},
+		"deny all":          {verb: "deny", camera: -1, all: true},
+		"allow 4 0":         {verb: "allow", camera: 1},
+		"allow 3 all":       {verb: "allow", all: true},
+		"deny 4294967294":   {verb: "deny", camera: -1, uid: 4294967294},
+		"shutter on":        {verb: "shutter", camera: -1, on: true},
+		"shutter 4 off":     {verb: "shutter", camera: 1},
 	} {
-		if got, err := parseCommand(line, 2); err != nil || got != want {
+		if got, err := parseCommand(line, 3, 2); err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", line, got, err, want)
 		}
 	}
 	for _, line := range []string{
-		"", " ", "unplug", "unplug 2", "unplug -1", "unplug 0 1", "unplug x", "stall 0", "stall 0 -1", "stall 0 3600001", "stall 0 x",
-		"stall 0 1 1", "UNPLUG 0", "plug 99999999999999999999", "openers", "stats 0 0",
+		"", " ", "unplug", "unplug 2", "unplug 5", "unplug -1", "unplug 3 1", "unplug x", "stall 3", "stall 3 -1", "stall 3 3600001", "stall 3 x",
+		"stall 3 1 1", "UNPLUG 3", "plug 99999999999999999999", "openers", "stats 3 0",
+		"deny", "deny -1", "deny root", "deny 4294967295", "deny 2 all", "deny 3 all all", "allow", "allow 3 x", "shutter", "shutter 3", "shutter open",
 	} {
-		if got, err := parseCommand(line, 2); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
+		if got, err := parseCommand(line, 3, 2); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
 			t.Errorf("%q: %+v, %v; want an error", line, got, err)
 		}
 	}
@@ -40,24 +48,64 @@ func TestParseCommand(t *testing.T) {
 func FuzzParseCommand(f *testing.F) {
 	f.Add("unplug 0")
 	f.Add("stall 1 500")
+	f.Add("deny 1 65534")
+	f.Add("shutter on")
 	f.Fuzz(func(t *testing.T, line string) {
-		c, err := parseCommand(line, 2)
-		if err == nil && (c.camera < 0 || c.camera > 1 || c.stall < 0 || c.stall > maxStall) {
+		c, err := parseCommand(line, 0, 2)
+		if err == nil && (c.camera < -1 || c.camera > 1 || c.camera < 0 && c.verb != "deny" && c.verb != "allow" && c.verb != "shutter" || c.stall < 0 || c.stall > maxStall) {
 			t.Errorf("%q: %+v", line, c)
 		}
 	})
 }
 
 func TestParseOptions(t *testing.T) {
-	o, err := parseOptions(strings.Fields("-mount /m -dev /d -n 3 -mode store -fps 15 -scene webcam -only mjpeg -ctl /c -log /l -udev"), io.Discard)
-	want := options{mount: "/m", dev: "/d", n: 3, mode: fuse.Store, fps: 15, scene: picture.Webcam, only: v4l2.OnlyMJPEG, ctl: "/c", log: "/l", udev: true}
+	o, err := parseOptions(strings.Fields("-mount /m -dev /d -n 3 -mode store -fps 15 -scene webcam -only mjpeg -ctl /c -log /l -udev -first 2 -counter-base 7 -name Exam -serial A1 -shutter=false -one-bus"), io.Discard)
+	want := options{
+		mount: "/m", dev: "/d", n: 3, mode: fuse.Store, fps: 15, scene: picture.Webcam, only: v4l2.OnlyMJPEG, ctl: "/c", log: "/l", udev: true,
+		first: 2, counterBase: 7, name: "Exam", serial: "A1", oneBus: true,
+	}
 	if err != nil || o != want {
 		t.Errorf("%+v, %v; want %+v", o, err, want)
 	}
 	o, err = parseOptions(nil, io.Discard)
-	want = options{mount: "/run/fakecam", n: 1, mode: fuse.Auto, scene: picture.Bars}
+	want = options{mount: "/run/fakecam", n: 1, mode: fuse.Auto, scene: picture.Bars, counterBase: -1, name: "Fake HD Camera", shutter: true}
 	if err != nil || o != want {
 		t.Errorf("defaults %+v, %v; want %+v", o, err, want)
+	}
+}
+
+// Cameras of several processes, and of one, are told apart by all they say.
+func TestNames(t *testing.T) {
+	for _, c := range []struct {
+		args      string
+		i         int
+		card, usb string
+		base      uint32
+	}{
+		{"", 0, "Fake HD Camera 0", "Fake_HD_Camera_0", 0},
+		{"-first 1", 0, "Fake HD Camera 1", "Fake_HD_Camera_1", 1_000_000},
+		{"-n 2", 1, "Fake HD Camera 1", "Fake_HD_Camera_1", 1_000_000},
+		{"-first 1 -counter-base 77", 0, "Fake HD Camera 1", "Fake_HD_Camera_1", 77},
+		{"-n 2 -counter-base 77", 1, "Fake HD Camera 1", "Fake_HD_Camera_1", 1_000_077},
+		{"-name Face -serial A1", 0, "Face", "Face_A1", 0},
+		{"-n 2 -first 4 -name Exam.Cam -serial A", 1, "Exam.Cam 5", "Exam.Cam_5_A5", 5_000_000},
+	} {
+		o, err := parseOptions(strings.Fields(c.args), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		minor := o.first + c.i
+		if card, usb, base := o.card(minor), o.usbName(minor), o.base(c.i); card != c.card || usb != c.usb || base != c.base {
+			t.Errorf("%q: %s, %s, from %d; want %+v", c.args, card, usb, base, c)
+		}
+	}
+	for _, bad := range []string{"-first -1", "-first 16", "-first 15 -n 2", "-counter-base -2", "-counter-base 4294967296", "-name a/b", "-serial ..%"} {
+		if _, err := parseOptions(strings.Fields(bad), io.Discard); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
+			t.Errorf("%s: %v, want an error", bad, err)
+		}
+	}
+	if _, err := parseOptions([]string{"-name", ""}, io.Discard); err == nil {
+		t.Error("a camera without a name")
 	}
 }
 

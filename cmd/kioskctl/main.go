@@ -33,12 +33,21 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 kioskd not reachable.`
 type cli struct {
 	Socket string `help:"Path of kioskd's socket. Default: $$KIOSKD_SOCKET, then ${socket}." placeholder:"PATH"`
 
-	Open   openCmd   `cmd:"" help:"Open a video appointment."`
-	Status statusCmd `cmd:"" help:"Say how the kiosk and its session are."`
-	Watch  watchCmd  `cmd:"" help:"Print a line for each change and output, until Ctrl-C."`
-	Mute   muteCmd   `cmd:"" help:"Mute the microphone, or unmute it; toggles without on or off."`
-	Video  videoCmd  `cmd:"" help:"Switch the camera's video on or off; toggles without on or off."`
-	End    endCmd    `cmd:"" help:"End the call."`
+	Open        openCmd        `cmd:"" help:"Open a video appointment."`
+	Permissions permissionsCmd `cmd:"" help:"Answer the permission request in the patient's place."`
+	Status      statusCmd      `cmd:"" help:"Say how the kiosk and its session are."`
+	Watch       watchCmd       `cmd:"" help:"Print a line for each change and output, until Ctrl-C."`
+	Mute        muteCmd        `cmd:"" help:"Mute the microphone, or unmute it; toggles without on or off."`
+	Video       videoCmd       `cmd:"" help:"Switch the camera's video on or off; toggles without on or off."`
+	Swap        swapCmd        `cmd:"" help:"Use another camera."`
+	Chat        chatCmd        `cmd:"" help:"Say something in the chat, or open and print it."`
+	Report      reportCmd      `cmd:"" help:"Report an issue, or open the reporting flow on the screen."`
+	End         endCmd         `cmd:"" help:"End the call."`
+	Devices     devicesCmd     `cmd:"" help:"List cameras, microphones and speakers."`
+	Health      healthCmd      `cmd:"" help:"Say what is wrong; exit code 1 where calls cannot be made."`
+	Reports     reportsCmd     `cmd:"" help:"List the issue reports that wait to be sent, or print one."`
+	Audit       auditCmd       `cmd:"" help:"Print who did what, and whether the journal is whole."`
+	Config      configCmd      `cmd:"" help:"Print the settings in force."`
 }
 
 func main() {

@@ -16,6 +16,7 @@ import (
 
 	"kioskd/daemon/api/apitest"
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/session"
 )
 
 // TestMain lets the scripts call kioskctl as a program of its own, and looks
@@ -59,7 +60,10 @@ type kioskKey struct{}
 
 // TestRootScripts runs testdata/script/*.txtar, each against a kiosk of its own.
 // Beside testscript's commands there are: arrive (the clinician comes), watched
-// N (N event streams are open), await FILE TEXT (it has been written), disk full|ok, condition CODE, daemon stop|start.
+// N (N event streams are open), await FILE TEXT (it has been written), disk
+// full|ok, condition CODE [SEVERITY], daemon stop|start|ask (for consent), plug (a
+// second camera), say ID TEXT (the clinician in the chat), messages N delivered N,
+// sent ID (the clinic has the report), tamper (with the journal).
 func TestRootScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -116,14 +120,50 @@ func commands(t *testing.T) map[string]func(*testscript.TestScript, bool, []stri
 			of(ts).Store.Fail(err)
 		},
 		"condition": func(ts *testscript.TestScript, _ bool, args []string) {
-			of(ts).Health.Set(args[0], apitype.SeverityWarning, "Something is wrong.", "Do something.")
+			severity := apitype.SeverityWarning
+			if len(args) > 1 {
+				severity = args[1]
+			}
+			of(ts).Health.Set(args[0], severity, "Something is wrong.", "Do something.")
 		},
 		"daemon": func(ts *testscript.TestScript, _ bool, args []string) {
 			k := ts.Value(kioskKey{}).(*kiosk)
-			if args[0] == "stop" {
+			switch args[0] {
+			case "stop":
 				ts.Check(k.stop())
-			} else {
+			case "start":
 				ts.Check(k.start())
+			case "ask":
+				ts.Check(k.stop())
+				var err error
+				k.now, err = apitest.StartAsking(k.socket)
+				ts.Check(err)
+			}
+		},
+		"plug": func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).Plug() },
+		"say":  func(ts *testscript.TestScript, _ bool, args []string) { of(ts).Say(args[0], args[1]) },
+		"sent": func(ts *testscript.TestScript, _ bool, args []string) {
+			of(ts).Runner.Post(session.ReportSent{ID: args[0]})
+		},
+		"tamper": func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).Audit.Tamper() },
+		"messages": func(ts *testscript.TestScript, _ bool, args []string) {
+			ctx := deadline(t)
+			for {
+				m := of(ts).Runner.Model()
+				delivered := 0
+				for _, c := range m.Messages {
+					if c.Delivered {
+						delivered++
+					}
+				}
+				if fmt.Sprint(len(m.Messages)) == args[0] && fmt.Sprint(delivered) == args[2] {
+					return
+				}
+				select {
+				case <-ctx.Done():
+					ts.Fatalf("there are %d messages, %d delivered", len(m.Messages), delivered)
+				case <-time.After(2 * time.Millisecond):
+				}
 			}
 		},
 	}
@@ -165,6 +205,38 @@ func TestStateWords(t *testing.T) {
 	} {
 		if got := stateWords(c.session); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// What others wrote cannot steer the terminal.
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"Grüße, 你好": "Grüße, 你好", "a\x1b[2Jb": "a\ufffd[2Jb", "a\nb": "a\ufffdb", "\u202eabc": "\ufffdabc", "\u0085": "\ufffd",
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q prints as %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestMessageLine(t *testing.T) {
+	m := apitype.Message{From: "participant", Name: "Dr \x1b[1mA", Text: "one\ntwo", Delivered: true}
+	if got := messageLine(m); !strings.HasSuffix(got, " Dr \ufffd[1mA: one / two") {
+		t.Errorf("got %q", got)
+	}
+	if got := messageLine(apitype.Message{From: "patient", Text: "hello"}); !strings.HasSuffix(got, " patient: hello (not delivered yet)") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDeviceWords(t *testing.T) {
+	for want, d := range map[string]apitype.Device{
+		"ready": {Present: true, State: "ok"}, "in use": {Present: true, InUse: true}, "not plugged in": {},
+		"no permission": {Present: true, State: "no_permission"}, "shuttered": {Present: true, InUse: true, State: "shuttered"},
+	} {
+		if got := deviceWords(d); got != want {
+			t.Errorf("%+v is %q, want %q", d, got, want)
 		}
 	}
 }

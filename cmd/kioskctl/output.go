@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/client"
@@ -40,9 +42,7 @@ func (e *env) json(v any) error {
 // answer prints a command's answer: as JSON, or the words for the session
 // after it. What did not reach the disk is said on stderr.
 func (e *env) answer(asJSON bool, a apitype.CommandAnswer, words func(*apitype.Session) string) error {
-	if !a.Durable {
-		_, _ = fmt.Fprintln(e.err, "kioskctl: done, but it could not be written to disk: it may be undone by a restart. See: kioskctl status")
-	}
+	e.warn(a)
 	if asJSON {
 		return e.json(a)
 	}
@@ -50,6 +50,38 @@ func (e *env) answer(asJSON bool, a apitype.CommandAnswer, words func(*apitype.S
 		return e.say("no session")
 	}
 	return e.say("%s", words(a.Session))
+}
+
+// warn says on stderr what did not reach the disk.
+func (e *env) warn(a apitype.CommandAnswer) {
+	if !a.Durable {
+		_, _ = fmt.Fprintln(e.err, "kioskctl: done, but it could not be written to disk: it may be undone by a restart. See: kioskctl status")
+	}
+}
+
+// raw prints JSON that is a document of its own: on one line, or indented.
+func (e *env) raw(oneLine bool, doc json.RawMessage) error {
+	var b bytes.Buffer
+	err := json.Compact(&b, doc)
+	if !oneLine && err == nil {
+		b.Reset()
+		err = json.Indent(&b, doc, "", "  ")
+	}
+	if err != nil {
+		return fmt.Errorf("cannot print as JSON: %w", err)
+	}
+	return e.say("%s", b.Bytes())
+}
+
+// printable replaces what could steer a terminal: names, messages and titles
+// come from others (CWE-150).
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // stateWords says the state in the contract's words: "state = waiting, step =

@@ -38,14 +38,17 @@ func statusLines(s apitype.Status) []string {
 		}
 		lines = append(lines, line("microphone", "%s", either(v.Audio.Muted, "muted", "on")),
 			line("video", "%s", either(v.Video.Disabled, "off", "on")),
-			line("camera", "%s", orElse(v.Camera.Name, orElse(v.Camera.ID, "none"))))
+			line("camera", "%s", printable(orElse(v.Camera.Name, orElse(v.Camera.ID, "none")))),
+			line("chat", "%s, %d messages, %d unread", either(v.Chat.Open, "open", "closed"), v.Chat.Total, v.Chat.Unread))
+		if v.Report.Submitted != "" {
+			lines = append(lines, line("report", "%s, %s", v.Report.Submitted, either(v.Report.Sent, "sent", "waits to be sent")))
+		}
+		if v.Consent.Asked {
+			lines = append(lines, line("consent", "camera %s, microphone %s", orElse(v.Consent.Camera, "not answered"), orElse(v.Consent.Microphone, "not answered")))
+		}
 	}
 	for _, d := range s.Devices {
-		words := either(d.Present, either(d.InUse, "in use", "ready"), "not plugged in")
-		if d.State != "" && d.State != "ok" {
-			words = strings.ReplaceAll(d.State, "_", " ")
-		}
-		lines = append(lines, line("device", "%s: %s, %s", d.Kind, orElse(d.Name, d.ID), words))
+		lines = append(lines, line("device", "%s: %s, %s", d.Kind, printable(orElse(d.Name, d.ID)), deviceWords(d)))
 	}
 	for _, c := range s.Conditions {
 		lines = append(lines, line(c.Severity, "%s: %s %s", c.Code, c.Message, c.Hint))

@@ -40,6 +40,7 @@ type farSide struct {
 	watchers map[chan string]bool
 	views    map[string]bool // open ones, by path
 	made     int             // views since the start
+	messages []apitype.Message
 	seq      int
 	studio   *studio // nil: views are refused
 	raw      http.HandlerFunc
@@ -96,6 +97,12 @@ func (f *farSide) handler() http.Handler {
 		defer f.mu.Unlock()
 		writeJSON(w, http.StatusOK, f.status)
 	})
+	mux.HandleFunc("GET /v1/session/messages", func(w http.ResponseWriter, _ *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		writeJSON(w, http.StatusOK, apitype.Messages{Messages: append([]apitype.Message{}, f.messages...)})
+	})
+	mux.HandleFunc("POST /v1/session/messages", f.say)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"seen": canary})
 	})
@@ -149,6 +156,27 @@ func (f *farSide) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// say keeps the patient's message, as the daemon does; delivering it is the
+// test's part.
+func (f *farSide) say(w http.ResponseWriter, r *http.Request) {
+	var in apitype.MessageRequest
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		f.t.Error(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := apitype.Message{ID: fmt.Sprintf("own-%d", len(f.messages)), From: "patient", Name: canary, Text: in.Text, At: time.Date(2026, 11, 22, 9, 45, 0, 0, time.UTC)}
+	f.messages = append(f.messages, m)
+	writeJSON(w, http.StatusOK, apitype.MessageAnswer{Message: m, Session: f.status.Session})
+}
+
+// talk replaces the chat's messages.
+func (f *farSide) talk(messages ...apitype.Message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.messages = messages
+}
+
 // view answers an offer with the studio's tracks.
 func (f *farSide) view(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
@@ -160,6 +188,9 @@ func (f *farSide) view(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, err := s.answer(r.Context(), string(offer))
+	if r.Context().Err() != nil {
+		return // the page has moved on
+	}
 	if err != nil {
 		f.t.Errorf("cannot answer a view: %v", err)
 		w.WriteHeader(http.StatusBadRequest)

@@ -289,15 +289,15 @@ func TestPageCallPeopleAndLanguages(t *testing.T) {
 
 	// By keyboard alone: the focus can be seen and reaches every control.
 	far.change(call(apitype.StateActive))
-	p.wait(`document.body.dataset.state === "active" && document.querySelectorAll("#controls button").length === 3`)
+	p.wait(`document.body.dataset.state === "active" && document.querySelectorAll("#controls button").length === 5`)
 	eval[any](p, `(document.activeElement.blur(), true)`)
-	for _, want := range []string{"end-call", "disable-video", "mute"} {
+	for _, want := range []string{"end-call", "report-issue", "disable-video", "mute", "chat"} {
 		p.do(chromedp.KeyEvent("\t"))
 		p.wait(fmt.Sprintf(`document.activeElement.dataset.reference === %q && parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 3`, want))
 	}
 	far.reset()
 	p.do(chromedp.KeyEvent("\r"))
-	far.await("POST", "/v1/session/mute")
+	far.await("POST", "/v1/session/chat")
 	if got := p.text("live"); got != "You are connected" {
 		t.Errorf("a screen reader hears %q", got)
 	}

@@ -20,6 +20,7 @@ func TestEveryRoutePasses(t *testing.T) {
 	far := newFarSide(t)
 	s := startScreen(t, far.socket)
 	c := s.client()
+	far.talk(apitype.Message{ID: "m1", Text: canary})
 	for _, rt := range routes() {
 		if rt.path == "/v1/events" || strings.HasPrefix(rt.path, "/v1/views/") && rt.method == http.MethodPost {
 			continue // streams and views have tests of their own
@@ -66,6 +67,16 @@ func TestMethodsPathsAndTypes(t *testing.T) {
 		{"GET", "/v1/metrics", "", "", 404, apitype.CodeNotFound},
 		{"GET", "/v1/audit", "", "", 404, apitype.CodeNotFound},
 		{"POST", "/v1/reload", typeJSON, "{}", 404, apitype.CodeNotFound},
+		{"GET", "/v1/config", "", "", 404, apitype.CodeNotFound},
+		{"GET", "/v1/openapi.json", "", "", 404, apitype.CodeNotFound},
+		{"GET", "/v1/reports", "", "", 404, apitype.CodeNotFound},
+		{"GET", "/v1/reports/r1", "", "", 404, apitype.CodeNotFound},
+		{"GET", "/v1/session/report-issue", "", "", 405, apitype.CodeMethod},
+		{"GET", "/v1/session/permissions", "", "", 405, apitype.CodeMethod},
+		{"DELETE", "/v1/session/messages", "", "", 405, apitype.CodeMethod},
+		{"POST", "/v1/session/messages", "", "", 415, apitype.CodeMediaType},
+		{"POST", "/v1/session/messages", "text/plain", "{}", 415, apitype.CodeMediaType},
+		{"PUT", "/v1/session/permissions", "", "", 415, apitype.CodeMediaType},
 		{"GET", "/v1/devices/x/snapshot", "", "", 404, apitype.CodeNotFound},
 		{"POST", "/v1/views/remote/a%2Fb", typeSDP, "v=0", 404, apitype.CodeNotFound},
 		{"POST", "/v1/views/remote/%00", typeSDP, "v=0", 404, apitype.CodeNotFound},

@@ -5,10 +5,13 @@
 //
 // A request's way: peer (caps, credentials at accept) -> guard.go (nothing that
 // looks like a browser) -> routes.go (route, method, role) -> one file a
-// resource, or stream for the events -> problem.go where it goes wrong.
+// resource, or stream for the events -> wire, where it goes wrong too.
 //
-// Who may import it: daemon. Imports: apitype, peer and stream below it, health,
-// session and the standard library; no media, no store.
+// table.go has all routes. Below are wire (bodies in, JSON out), convert (what is
+// told of the session), whep (the page's views), openapi (the table as a document), denial (who was turned away).
+//
+// Who may import it: daemon. Imports: the packages below it, health, session and
+// the standard library; no media, no store.
 package api
 
 import (
@@ -22,8 +25,10 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/api/denial"
 	"kioskd/daemon/api/peer"
 	"kioskd/daemon/api/stream"
+	"kioskd/daemon/api/whep"
 	"kioskd/daemon/health"
 	"kioskd/daemon/session"
 )
@@ -35,27 +40,31 @@ type Session interface {
 	Model() session.Model
 }
 
-// Views makes the touchscreen page's peer connections. Its errors are
-// *apitype.Problem where the caller can do something about them (an unknown
-// participant or view is 404 not_found, an unusable offer 400 bad_sdp); any
-// other error is answered as 500 and logged.
-type Views interface {
-	// Create answers an SDP offer (RFC 8866) for a stream: "self", or "remote/"
-	// and a participant's id. The id is of letters, digits, "-" and "_".
-	Create(ctx context.Context, stream, offerSDP string) (id, answerSDP string, err error)
-	// Patch takes a trickle ICE fragment (RFC 8840) for a view.
-	Patch(id, fragment string) error
-	// Delete ends a view.
-	Delete(id string) error
-}
+// Views makes the touchscreen page's peer connections.
+type Views = whep.Views
 
-// Deps are what the API stands on. All are required but Quality.
+// Deps are what the API stands on. All are required but Quality. The functions
+// are called from many goroutines.
 type Deps struct {
 	Session Session
 	Views   Views
 	Devices func() []apitype.Device   // must not wait nor call the Server; called for each status
 	Quality func() map[string]float64 // figures of the running call; nil: none
 	Health  *health.Set
+	// Report gathers what goes with an issue report in the patient's words: a
+	// new id and the bundle, JSON.
+	Report func(text string) (id string, bundle []byte, err error)
+	// Reports lists what waits to be sent, oldest first; ReadReport gives a
+	// bundle, or an *apitype.Problem of status 404 for an unknown id.
+	Reports    func() ([]apitype.ReportInfo, error)
+	ReadReport func(id string) ([]byte, error)
+	// Audit gives the newest entries of the journal, at most limit.
+	Audit func(limit int) (apitype.Audit, error)
+	// Denied writes to the audit that a request that would have changed
+	// something was turned away; at most one a second. The text names nobody.
+	Denied func(text string)
+	// Config gives the settings, without secrets, as something for encoding/json.
+	Config  func() any
 	Version apitype.Version
 	Auth    peer.Auth
 	Log     *slog.Logger
@@ -74,7 +83,6 @@ const (
 // Bounds of size.
 const (
 	maxHeader = 8 << 10
-	maxBody   = 64 << 10
 	// headerSlop is what net/http adds to MaxHeaderBytes on its own.
 	headerSlop = 4 << 10
 )
@@ -82,10 +90,11 @@ const (
 // Server is the control API. Publish and Changed may be called before, while
 // and after Run runs.
 type Server struct {
-	deps    Deps
-	hub     *stream.Hub
-	routes  []route
-	denials limiter
+	deps     Deps
+	hub      *stream.Hub
+	routes   []route
+	document []byte // openapi.json
+	denials  *denial.Teller
 
 	mu       sync.Mutex
 	stopping bool
@@ -96,16 +105,19 @@ type Server struct {
 func New(d Deps) (*Server, error) {
 	for name, missing := range map[string]bool{
 		"Session": d.Session == nil, "Views": d.Views == nil, "Devices": d.Devices == nil,
-		"Health": d.Health == nil, "Log": d.Log == nil,
+		"Health": d.Health == nil, "Log": d.Log == nil, "Report": d.Report == nil, "Reports": d.Reports == nil,
+		"ReadReport": d.ReadReport == nil, "Audit": d.Audit == nil, "Denied": d.Denied == nil, "Config": d.Config == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("cannot make the control API without Deps.%s", name)
 		}
 	}
-	s := &Server{deps: d}
+	s := &Server{deps: d, denials: denial.New(d.Log, d.Denied)}
 	s.hub = stream.New(s.statusOf, d.Session.Model)
 	s.routes = s.table()
-	return s, nil
+	var err error
+	s.document, err = describe(d.Version.Version, s.routes)
+	return s, err
 }
 
 // Publish tells the watchers of a change of the session. It never waits for
@@ -138,13 +150,8 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(peer.NewListener(ln, s.deps.Auth, s.deny)) }()
-	var err error
-	select {
-	case err = <-failed:
-		err = fmt.Errorf("cannot serve the control socket: %w", err)
-	case <-ctx.Done():
-	}
+	go func() { failed <- srv.Serve(peer.NewListener(ln, s.deps.Auth, s.denials.Log)) }()
+	err := s.wait(ctx, failed)
 	s.hub.Close()
 	grace, done := context.WithTimeout(base, stopTimeout)
 	defer done()
@@ -166,6 +173,22 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
+// wait waits for the end, and meanwhile tells of floods that are over.
+func (s *Server) wait(ctx context.Context, failed <-chan error) error {
+	tick := time.NewTicker(denial.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-failed:
+			return fmt.Errorf("cannot serve the control socket: %w", err)
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			s.denials.Flush(now)
+		}
+	}
+}
+
 // begin counts a handler in, unless the server is stopping.
 func (s *Server) begin() bool {
 	s.mu.Lock()
@@ -175,30 +198,4 @@ func (s *Server) begin() bool {
 	}
 	s.running.Add(1)
 	return true
-}
-
-// deny logs that somebody was turned away; a flood of it is summed up.
-func (s *Server) deny(p peer.Peer, code, what string) {
-	if suppressed, ok := s.denials.allow(time.Now()); ok {
-		s.deps.Log.Warn("control request denied", "code", code, "route", what,
-			"uid", p.UID, "gid", p.GID, "pid", p.PID, "role", p.Role, "suppressed", suppressed)
-	}
-}
-
-// limiter lets one line a second through and counts the others.
-type limiter struct {
-	mu         sync.Mutex
-	last       time.Time
-	suppressed int
-}
-
-func (l *limiter) allow(now time.Time) (suppressed int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.last.IsZero() && now.Sub(l.last) < time.Second {
-		l.suppressed++
-		return 0, false
-	}
-	suppressed, l.suppressed, l.last = l.suppressed, 0, now
-	return suppressed, true
 }

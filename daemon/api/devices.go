@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/api/wire"
 )
 
 // devices lists the devices; never nil, so that JSON has an array.
@@ -15,6 +16,6 @@ func (s *Server) devices() []apitype.Device {
 }
 
 func (s *Server) getDevices(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, apitype.Devices{Devices: s.devices()})
+	wire.WriteJSON(w, apitype.Devices{Devices: s.devices()})
 	return nil
 }

@@ -7,14 +7,16 @@ import (
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/api/peer"
+	"kioskd/daemon/api/wire"
 )
 
 // ServeHTTP guards and then routes. A panic in a handler is our fault: it is
 // logged, answered as 500 and ends nothing else.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	peer.Heard(r.Context())
 	rec := &recorder{ResponseWriter: w}
 	if !s.begin() {
-		writeProblem(rec, apitype.NewProblem(http.StatusServiceUnavailable, apitype.CodeStopping,
+		wire.WriteProblem(rec, apitype.NewProblem(http.StatusServiceUnavailable, apitype.CodeStopping,
 			"cannot answer: the daemon is stopping", "try again"))
 		return
 	}
@@ -23,7 +25,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if v := recover(); v != nil {
 			s.deps.Log.Error("panic in a control request", "method", r.Method, "panic", v, "stack", string(debug.Stack()))
 			if rec.status == 0 {
-				writeProblem(rec, apitype.NewProblem(http.StatusInternalServerError, apitype.CodeInternal,
+				wire.WriteProblem(rec, apitype.NewProblem(http.StatusInternalServerError, apitype.CodeInternal,
 					"cannot answer: the daemon made a mistake", "see journalctl -u kioskd"))
 			}
 		}
@@ -33,9 +35,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	who := peer.From(r.Context())
 	if p := guard(r, who); p != nil {
-		s.deny(who, p.Code, r.Method)
+		route := "none"
+		if row, _ := s.find(r); row != nil {
+			route = row.path
+		}
+		s.denials.Request(who, p.Code, r.Method, route)
 		h.Set("Connection", "close")
-		writeProblem(rec, p)
+		wire.WriteProblem(rec, p)
 		return
 	}
 	// The head is read; what is left is the body, which may not take for ever.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/api/wire"
 )
 
 // getHealth answers 200 with ok false while something is wrong: the API itself
@@ -12,6 +13,6 @@ import (
 func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) error {
 	list := s.deps.Health.List()
 	bad := slices.ContainsFunc(list, func(c apitype.Condition) bool { return c.Severity == apitype.SeverityError })
-	writeJSON(w, apitype.Health{OK: !bad, Conditions: list})
+	wire.WriteJSON(w, apitype.Health{OK: !bad, Conditions: list})
 	return nil
 }

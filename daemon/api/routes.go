@@ -8,37 +8,8 @@ import (
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/api/peer"
+	"kioskd/daemon/api/wire"
 )
-
-// route is one row of the table: what may be asked, by whom at least, and who
-// answers. A row without a role lets nobody in.
-type route struct {
-	method string
-	path   string    // {name} stands for one path element
-	role   peer.Role // the least role
-	stream bool      // lasts; no deadline of work
-	handle func(http.ResponseWriter, *http.Request) error
-}
-
-// table is all that the API answers to.
-func (s *Server) table() []route {
-	return []route{
-		{method: "GET", path: "/v1/status", role: peer.Screen, handle: s.getStatus},
-		{method: "GET", path: "/v1/events", role: peer.Screen, handle: s.hub.Serve, stream: true},
-		{method: "GET", path: "/v1/session", role: peer.Screen, handle: s.getSession},
-		{method: "PUT", path: "/v1/session", role: peer.Screen, handle: s.putSession},
-		{method: "POST", path: "/v1/session/mute", role: peer.Screen, handle: s.postMute},
-		{method: "POST", path: "/v1/session/disable-video", role: peer.Screen, handle: s.postDisableVideo},
-		{method: "POST", path: "/v1/session/swap-camera", role: peer.Screen, handle: s.postSwapCamera},
-		{method: "POST", path: "/v1/session/end-call", role: peer.Screen, handle: s.postEndCall},
-		{method: "POST", path: "/v1/views/self", role: peer.Screen, handle: s.postViewSelf},
-		{method: "POST", path: "/v1/views/remote/{participant}", role: peer.Screen, handle: s.postViewRemote},
-		{method: "PATCH", path: "/v1/views/{id}", role: peer.Screen, handle: s.patchView},
-		{method: "DELETE", path: "/v1/views/{id}", role: peer.Screen, handle: s.deleteView},
-		{method: "GET", path: "/v1/devices", role: peer.Screen, handle: s.getDevices},
-		{method: "GET", path: "/v1/health", role: peer.Screen, handle: s.getHealth},
-	}
-}
 
 // dispatch finds the row and lets it answer. It gives the row's path for the log.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer) string {
@@ -55,7 +26,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer)
 		return "none"
 	}
 	if row.role == peer.None || who.Role < row.role {
-		s.deny(who, apitype.CodeForbidden, row.path)
+		s.denials.Request(who, apitype.CodeForbidden, r.Method, row.path)
 		s.fail(w, r, apitype.NewProblem(http.StatusForbidden, apitype.CodeForbidden,
 			"cannot do this as "+who.Role.String(), "it takes the role "+row.role.String()))
 		return row.path
@@ -65,7 +36,10 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer)
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
-	err := noBody(r)
+	err := wire.NoBody(r)
+	if err == nil && len(row.about.Query) == 0 {
+		err = wire.NoQuery(r)
+	}
 	if err == nil {
 		err = row.handle(w, r)
 	}
@@ -134,12 +108,15 @@ func identifier(text string) bool {
 	return true
 }
 
-// noBody refuses a body where the method has none, so that a connection can be
-// used again without reading what nobody wants.
-func noBody(r *http.Request) error {
-	if (r.Method == http.MethodGet || r.Method == http.MethodDelete) && r.ContentLength != 0 {
-		return apitype.NewProblem(http.StatusBadRequest, apitype.CodeBadRequest,
-			"cannot take a body with "+r.Method, "leave the body out")
+// fail answers with the problem that err is or stands for. Where a body may be
+// left unread the connection ends with the answer.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := wire.ProblemOf(err)
+	if p.Code == apitype.CodeInternal {
+		s.deps.Log.Error("cannot answer a control request", "method", r.Method, "error", err)
 	}
-	return nil
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
+	wire.WriteProblem(w, p)
 }

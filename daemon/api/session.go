@@ -5,105 +5,106 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/api/convert"
 	"kioskd/daemon/api/peer"
+	"kioskd/daemon/api/wire"
 	"kioskd/daemon/session"
 )
 
 func (s *Server) getSession(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, s.sessionOf(s.hub.Current(), time.Now(), s.devices()))
+	wire.WriteJSON(w, s.sessionOf(s.hub.Current(), time.Now(), s.devices()))
 	return nil
+}
+
+// sessionOf says what the API tells of a model.
+func (s *Server) sessionOf(m session.Model, now time.Time, devices []apitype.Device) *apitype.Session {
+	var quality map[string]float64
+	if s.deps.Quality != nil && m.Running() {
+		quality = s.deps.Quality()
+	}
+	return convert.Session(m, now, devices, quality)
 }
 
 // putSession opens an appointment. The session says what an id may look like.
 func (s *Server) putSession(w http.ResponseWriter, r *http.Request) error {
 	const hint = `send {"appointment_id":"..."}`
 	var req apitype.OpenRequest
-	present, err := readJSON(w, r, map[string]any{"appointment_id": &req.AppointmentID})
-	if err == nil && !present {
-		err = badJSON("cannot open an appointment without its id: the body is empty")
-	}
-	if err != nil {
-		return withHint(err, hint)
+	if err := readRequired(w, r, &req, hint); err != nil {
+		return err
 	}
 	return s.command(w, r, session.Open{Appointment: session.PatientText(req.AppointmentID)})
 }
 
-func (s *Server) postMute(w http.ResponseWriter, r *http.Request) error {
-	set, err := readToggle(w, r, "muted")
-	if err != nil {
+// putPermissions takes the patient's answer. The session says what an answer is.
+func (s *Server) putPermissions(w http.ResponseWriter, r *http.Request) error {
+	const hint = `send {"camera":"granted","microphone":"granted"}, or denied or dismissed`
+	var req apitype.PermissionsRequest
+	if err := readRequired(w, r, &req, hint); err != nil {
 		return err
 	}
-	return s.command(w, r, session.Mute{Set: set})
+	return s.command(w, r, session.Permissions{Camera: session.Answer(req.Camera), Microphone: session.Answer(req.Microphone)})
+}
+
+func (s *Server) postMute(w http.ResponseWriter, r *http.Request) error {
+	var req apitype.MuteRequest
+	if _, err := wire.ReadJSON(w, r, &req, `send {"muted":true}, or an empty body to toggle`); err != nil {
+		return err
+	}
+	return s.command(w, r, session.Mute{Set: req.Muted})
 }
 
 func (s *Server) postDisableVideo(w http.ResponseWriter, r *http.Request) error {
-	set, err := readToggle(w, r, "disabled")
-	if err != nil {
+	var req apitype.DisableVideoRequest
+	if _, err := wire.ReadJSON(w, r, &req, `send {"disabled":true}, or an empty body to toggle`); err != nil {
 		return err
 	}
-	return s.command(w, r, session.DisableVideo{Set: set})
+	return s.command(w, r, session.DisableVideo{Set: req.Disabled})
 }
 
 // postSwapCamera takes the camera that the body names, or the next usable one.
 func (s *Server) postSwapCamera(w http.ResponseWriter, r *http.Request) error {
-	var camera string
-	if _, err := readJSON(w, r, map[string]any{"camera": &camera}); err != nil {
-		return withHint(err, `send {"camera":"..."}, an id of GET /v1/devices, or an empty body for the next one`)
+	const hint = `send {"camera":"..."}, an id of GET /v1/devices, or an empty body for the next one`
+	var req apitype.SwapCameraRequest
+	if _, err := wire.ReadJSON(w, r, &req, hint); err != nil {
+		return err
 	}
-	return s.command(w, r, session.SwapCamera{Camera: camera})
+	return s.command(w, r, session.SwapCamera{Camera: req.Camera})
 }
 
 func (s *Server) postEndCall(w http.ResponseWriter, r *http.Request) error {
-	if _, err := readJSON(w, r, nil); err != nil { // no body, or {}
-		return withHint(err, "leave the body out")
+	if _, err := wire.ReadJSON(w, r, nil, "leave the body out"); err != nil { // no body, or {}
+		return err
 	}
 	return s.command(w, r, session.EndCall{})
 }
 
-// readToggle reads a body with one boolean; an empty body is nil: toggle.
-func readToggle(w http.ResponseWriter, r *http.Request, field string) (*bool, error) {
-	var set bool
-	present, err := readJSON(w, r, map[string]any{field: &set})
-	if err != nil {
-		return nil, withHint(err, `send {"`+field+`":true}, or an empty body to toggle`)
+// readRequired reads a body that may not be empty.
+func readRequired(w http.ResponseWriter, r *http.Request, target any, hint string) error {
+	present, err := wire.ReadJSON(w, r, target, hint)
+	if err == nil && !present {
+		return apitype.NewProblem(http.StatusBadRequest, apitype.CodeBadJSON, "cannot do this without a body: it is empty", hint)
 	}
-	if !present {
-		return nil, nil
-	}
-	return &set, nil
+	return err
 }
 
 // command has the session do something and answers with the session after it.
 func (s *Server) command(w http.ResponseWriter, r *http.Request, what session.What) error {
-	key, err := idempotencyKey(r)
+	result, err := s.do(r, what)
 	if err != nil {
 		return err
 	}
-	result, err := s.deps.Session.Do(r.Context(), session.Event{By: peer.From(r.Context()).String(), What: what}, key)
-	if err != nil {
-		return err
-	}
-	writeJSON(w, apitype.CommandAnswer{
+	wire.WriteJSON(w, apitype.CommandAnswer{
 		Durable: result.Durable,
 		Session: s.sessionOf(result.Model, time.Now(), s.devices()),
 	})
 	return nil
 }
 
-// idempotencyKey reads the header: at most one, 1 to 128 visible ASCII
-// characters (draft-ietf-httpapi-idempotency-key-header).
-func idempotencyKey(r *http.Request) (string, error) {
-	values := r.Header.Values(apitype.IdempotencyHeader)
-	if len(values) == 0 {
-		return "", nil
+// do has the session do something for whoever asks, once a key.
+func (s *Server) do(r *http.Request, what session.What) (session.Result, error) {
+	key, err := wire.IdempotencyKey(r)
+	if err != nil {
+		return session.Result{}, err
 	}
-	ok := len(values) == 1 && len(values[0]) >= 1 && len(values[0]) <= 128
-	for _, c := range []byte(values[0]) {
-		ok = ok && c > ' ' && c < 0x7f
-	}
-	if !ok {
-		return "", apitype.NewProblem(http.StatusBadRequest, apitype.CodeBadRequest,
-			"cannot use this "+apitype.IdempotencyHeader, "send one of 1 to 128 visible ASCII characters")
-	}
-	return values[0], nil
+	return s.deps.Session.Do(r.Context(), session.Event{By: peer.From(r.Context()).String(), What: what}, key)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/api/wire"
 	"kioskd/daemon/session"
 )
 
@@ -18,6 +19,6 @@ func (s *Server) statusOf(m session.Model, now time.Time) apitype.Status {
 }
 
 func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, s.statusOf(s.hub.Current(), time.Now()))
+	wire.WriteJSON(w, s.statusOf(s.hub.Current(), time.Now()))
 	return nil
 }

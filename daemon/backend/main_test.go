@@ -30,7 +30,11 @@ const (
 	canaryName  = "Dr. Canary Oystercatcher"
 	canaryTitle = "Visit of Canary Patient"
 	canaryRoom  = "canary-room-token-55d0"
+	canaryWords = "canary-words: the picture of my knee is green"
 )
+
+// The id of the report is no patient data.
+const theReport = "r-0123456789abcdef"
 
 // document is a screen as maps, so that a test can break one thing in it.
 type document map[string]any
@@ -168,6 +172,33 @@ func (s stage) open(t *testing.T) (backend.Screen, error) {
 	return screen, err
 }
 
+// refresh asks for changes at the path, which is the server's own.
+func (s stage) refresh(t *testing.T, path string) (backend.Patch, error) {
+	t.Helper()
+	patch, err := s.Refresh(t.Context(), backend.RefreshRequest{URL: s.server.URL + path, Camera: backend.Granted, Microphone: backend.Denied})
+	checkError(t, err)
+	return patch, err
+}
+
+// report posts the canary's report.
+func (s stage) report(t *testing.T) error {
+	t.Helper()
+	err := s.PostReport(t.Context(), backend.ReportPost{
+		AppointmentID: canaryID, ID: theReport, Text: canaryWords, Bundle: []byte(`{"name":"` + canaryName + `"}`),
+	})
+	checkError(t, err)
+	return err
+}
+
+// operations are all that a Client asks of the backend.
+func operations() map[string]func(s stage, t *testing.T) error {
+	return map[string]func(s stage, t *testing.T) error{
+		"open":    func(s stage, t *testing.T) error { _, err := s.open(t); return err },
+		"refresh": func(s stage, t *testing.T) error { _, err := s.refresh(t, "/"+canaryID); return err },
+		"report":  stage.report,
+	}
+}
+
 // checkError holds every error to the habits: it begins with "cannot", is of
 // our types and holds no canary, however it is printed.
 func checkError(t *testing.T, err error) {
@@ -190,7 +221,7 @@ func checkError(t *testing.T, err error) {
 
 // canaryIn gives the first canary that stands in the text, or "".
 func canaryIn(text string) string {
-	for _, word := range []string{canaryID, canaryToken, canaryName, canaryTitle, canaryRoom, "Oystercatcher", "Canary"} {
+	for _, word := range []string{canaryID, canaryToken, canaryName, canaryTitle, canaryRoom, canaryWords, "Oystercatcher", "Canary", "canary-"} {
 		if strings.Contains(text, word) {
 			return word
 		}

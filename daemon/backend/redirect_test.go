@@ -63,7 +63,7 @@ func TestRedirectOffTheList(t *testing.T) {
 	otherHost := other.Listener.Addr().String()
 	_, otherPort, _ := strings.Cut(otherHost, ":")
 	for location, says := range map[string]string{
-		"":                                   "without a usable Location",
+		"":                                   "to no usable address",
 		"http://" + otherHost + "/":          "not on the list",
 		"//" + otherHost + "/":               "not on the list",
 		"http://localhost:" + otherPort:      "not on the list",
@@ -76,7 +76,7 @@ func TestRedirectOffTheList(t *testing.T) {
 		"ftp://127.0.0.1/":                   "not https",
 		"javascript:alert(1)":                "not https",
 		"http:///x":                          "not https",
-		"http://%zz/" + canaryID:             "without a usable Location",
+		"http://%zz/" + canaryID:             "to no usable address",
 	} {
 		s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", location)
@@ -113,36 +113,5 @@ func TestRedirectKeepsTLS(t *testing.T) {
 	unavailable(false, "not https").check(t, err)
 	if reached.Load() != 0 {
 		t.Error("the plain host was asked")
-	}
-}
-
-// Ports belong to the list: on loopback they tell services apart.
-func TestAllowHostsPorts(t *testing.T) {
-	for _, tt := range []struct {
-		url, entry string
-		allowed    bool
-	}{
-		{"wss://rooms.example/x", "rooms.example", true},
-		{"wss://rooms.example:443/x", "rooms.example", true},
-		{"wss://ROOMS.example/x", "Rooms.Example", true},
-		{"wss://rooms.example/x", "rooms.example:443", true},
-		{"wss://rooms.example:8443/x", "rooms.example", false},
-		{"wss://rooms.example:8443/x", "rooms.example:8443", true},
-		{"wss://evil-rooms.example/x", "rooms.example", false},
-		{"wss://rooms.example.evil.example/x", "rooms.example", false},
-		{"wss://[2001:db8::1]/x", "2001:db8::1", true},
-		{"wss://[2001:db8::1]:8443/x", "[2001:db8::1]:8443", true},
-		{"ws://localhost/x", "localhost", true},
-		{"ws://localhost:8080/x", "localhost", false},
-		{"ws://rooms.example/x", "rooms.example", false},
-		{"wss://user@rooms.example/x", "rooms.example", false},
-		{"wss://rooms.example/x#y", "rooms.example", false},
-	} {
-		s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
-			writeScreen(t, w, goodDocument(r.Host).with("room.url", tt.url))
-		}, func(o *backend.Options) { o.AllowHosts = []string{tt.entry} })
-		if _, err := s.open(t); (err == nil) != tt.allowed {
-			t.Errorf("%s with %q on the list: %v", tt.url, tt.entry, err)
-		}
 	}
 }

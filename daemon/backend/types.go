@@ -3,7 +3,8 @@ package backend
 import (
 	"fmt"
 	"log/slog"
-	"time"
+
+	"kioskd/daemon/backend/screen"
 )
 
 // Grant is the value of X-Camera and X-Microphone (published API, "permissions"):
@@ -37,91 +38,64 @@ func (r OpenRequest) GoString() string { return r.String() }
 // LogValue hides the appointment.
 func (r OpenRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// Screen is the part of the screen document that the kiosk uses.
-type Screen struct {
-	// Title is shown to the patient; at most 500 characters. Patient data.
-	Title string
-	// Room is never nil in a Screen that OpenRoom returned without an error.
-	Room *Room
-	// Date is the backend's clock in the answer's Date header (RFC 9110,
-	// section 6.6.1); zero where the header is absent or unreadable.
-	Date time.Time
-}
-
-// String hides everything but the room's provider.
-func (s Screen) String() string {
-	if s.Room == nil {
-		return "Screen{Title:[redacted] Room:none}"
-	}
-	return "Screen{Title:[redacted] Room:" + s.Room.String() + "}"
-}
-
-// GoString hides the same from %#v.
-func (s Screen) GoString() string { return s.String() }
-
-// LogValue hides the same from log/slog.
-func (s Screen) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// Room is how to join the appointment's room.
-type Room struct {
-	// Provider is one of direct, whip, janus, livekit.
-	Provider string
-	// URL is wss, or ws to a loopback host; its host is the backend's own or an
-	// allowed one.
+// RefreshRequest asks for what has changed on the screen.
+type RefreshRequest struct {
+	// URL is the Update of the newest Patch or Screen. It holds the appointment:
+	// patient data.
 	URL string
-	// Token proves the kiosk to the room. Secret; 1 to 4096 bytes.
-	Token string
-	// Expires is when Token stops working.
-	Expires time.Time
-	// ICEServers holds at most 16 entries; may be empty.
-	ICEServers []ICEServer
-	// Participant is who is expected in the room.
-	Participant Participant
-	// SessionSeconds and WaitSeconds are 1 to 86400.
-	SessionSeconds, WaitSeconds int
-	// Chat and ReportIssue say what the room supports.
-	Chat, ReportIssue bool
+	// Camera and Microphone default to Query when empty.
+	Camera, Microphone Grant
 }
 
-// String shows the provider only.
-func (r Room) String() string { return "Room{Provider:" + r.Provider + " [redacted]}" }
-
-// GoString hides the same from %#v.
-func (r Room) GoString() string { return r.String() }
-
-// LogValue hides the same from log/slog.
-func (r Room) LogValue() slog.Value { return slog.StringValue(r.String()) }
-
-// ICEServer is one STUN or TURN server (RFC 7064, RFC 7065).
-type ICEServer struct {
-	// URLs are 1 to 8 addresses with scheme stun, stuns, turn or turns.
-	URLs []string
-	// Username and Credential are required for turn and turns. Secret.
-	Username, Credential string
+// String hides the address.
+func (r RefreshRequest) String() string {
+	return fmt.Sprintf("RefreshRequest{URL:[redacted] Camera:%s Microphone:%s}", r.Camera, r.Microphone)
 }
 
-// String hides the user name and the credential.
-func (s ICEServer) String() string { return fmt.Sprintf("ICEServer{URLs:%q [redacted]}", s.URLs) }
-
 // GoString hides the same from %#v.
-func (s ICEServer) GoString() string { return s.String() }
+func (r RefreshRequest) GoString() string { return r.String() }
 
 // LogValue hides the same from log/slog.
-func (s ICEServer) LogValue() slog.Value { return slog.StringValue(s.String()) }
+func (r RefreshRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// Participant is the other side of the call.
-type Participant struct {
-	// Name is at most 200 characters. Patient data.
-	Name string
-	// Role is a word such as "clinician", at most 64 characters.
-	Role string
+// ReportPost is one issue report. It is patient data but for its ID.
+type ReportPost struct {
+	// AppointmentID is as in OpenRequest.
+	AppointmentID string
+	// ID is the report's own, random id, 1 to 64 of [A-Za-z0-9._-]. The backend
+	// stores a repeated one once.
+	ID string
+	// Text is what the patient wrote, 1 to 2000 bytes of UTF-8.
+	Text string
+	// Bundle is a JSON document of 1 byte to 192 KiB.
+	Bundle []byte
 }
 
-// String hides the name.
-func (p Participant) String() string { return "Participant{Name:[redacted] Role:" + p.Role + "}" }
+// String shows the id and sizes only.
+func (r ReportPost) String() string {
+	return fmt.Sprintf("ReportPost{ID:%q Text:%d bytes Bundle:%d bytes}", r.ID, len(r.Text), len(r.Bundle))
+}
 
 // GoString hides the same from %#v.
-func (p Participant) GoString() string { return p.String() }
+func (r ReportPost) GoString() string { return r.String() }
 
 // LogValue hides the same from log/slog.
-func (p Participant) LogValue() slog.Value { return slog.StringValue(p.String()) }
+func (r ReportPost) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// What the backend's documents hold is read by package screen; these are its
+// types under the names that callers of this package use.
+type (
+	// Screen is the part of the screen document that the kiosk uses; OpenRoom
+	// returns one with a Room only.
+	Screen = screen.Screen
+	// Room is how to join the appointment's room.
+	Room = screen.Room
+	// ICEServer is one STUN or TURN server.
+	ICEServer = screen.ICEServer
+	// Participant is the other side of the call.
+	Participant = screen.Participant
+	// Patch is what the backend changes of its screen.
+	Patch = screen.Patch
+	// ControlPatch changes one control.
+	ControlPatch = screen.ControlPatch
+)

@@ -36,6 +36,10 @@ type Options struct {
 	// until ctx ends, a slate while there is none. It returns when the device's
 	// file is closed.
 	Camera func(ctx context.Context, id string, put func(*capture.Frame))
+	// Switch makes the running Camera go on with the camera called id, by itself
+	// and without ending. It may be called before Camera has opened anything, and
+	// counts then too; it must not block. nil: Camera is ended and started anew.
+	Switch func(id string)
 	// Microphone delivers 10 ms chunks of 48 kHz mono until ctx ends, silence
 	// while there is none. It returns when the device is closed.
 	Microphone func(ctx context.Context, put func(pcm []int16, at time.Time))
@@ -59,31 +63,6 @@ type Media struct {
 	VideoOff bool
 }
 
-// picture is what the video track shows.
-type picture struct {
-	kind pictureKind
-	id   string
-}
-
-type pictureKind int
-
-const (
-	pictureNone pictureKind = iota
-	pictureCamera
-	pictureOff
-)
-
-func (m Media) picture() picture {
-	switch {
-	case m.VideoOff && m.Microphone:
-		return picture{kind: pictureOff}
-	case m.VideoOff || !m.Camera:
-		return picture{}
-	default:
-		return picture{kind: pictureCamera, id: m.CameraID}
-	}
-}
-
 // Call is the one call of this kiosk.
 type Call struct {
 	opts  Options
@@ -98,10 +77,13 @@ type Call struct {
 	source   *part // of the picture
 
 	// Apart from devices: a camera must close while a room is slow to join or leave.
-	rooms sync.Mutex // serialises Join and Leave
-	room  room.Room
+	rooms   sync.Mutex // serialises Join and Leave
+	room    room.Room
+	sampler *part // of the room, see History
 
-	peers participants
+	peers   participants
+	chat    chat
+	history history
 }
 
 // part is a set of goroutines with one end.
@@ -142,6 +124,13 @@ func (c *Call) Apply(m Media) {
 	c.devices.Lock()
 	defer c.devices.Unlock()
 	want := m.picture()
+	if c.opts.Switch != nil && c.source != nil && want.kind == pictureCamera && c.shown.kind == pictureCamera {
+		if want.id != c.shown.id {
+			c.video.keyframe() // the first frame of the other camera asks again, see cameraPut and NewScene
+			c.opts.Switch(want.id)
+		}
+		c.shown = want
+	}
 	if want != c.shown { // closing comes first: a light that should be out is out
 		c.source.stop()
 		c.source = nil
@@ -220,49 +209,6 @@ func (c *Call) keepEncoding(ctx context.Context, kind string, run func(context.C
 	}
 }
 
-func (c *Call) startPicture(want picture) {
-	p, ctx := newPart()
-	c.source = p
-	c.video.keyframe() // a new scene
-	if want.kind == pictureOff {
-		p.wg.Go(func() { c.showOff(ctx) })
-		return
-	}
-	p.wg.Go(func() {
-		c.opts.Camera(ctx, want.id, func(f *capture.Frame) {
-			f.Patient = true
-			c.video.box.Put(f)
-		})
-	})
-}
-
-// offEvery is the pace of the picture that stands for "video off": enough for a
-// late joiner, next to nothing in CPU.
-const offEvery = 500 * time.Millisecond
-
-// showOff sends the words that tell the others why there is no picture. Without
-// it their screens would keep the last frame of the patient.
-func (c *Call) showOff(ctx context.Context) {
-	w, h := c.opts.Media.Width, c.opts.Media.Height
-	pool, slate := capture.NewPool(w, h), capture.Slate(w, h, c.opts.OffWords)
-	defer slate.Release()
-	tick := time.NewTicker(offEvery)
-	defer tick.Stop()
-	for seq := uint64(0); ; seq++ {
-		f := pool.Get()
-		copy(f.Y, slate.Y)
-		copy(f.Cb, slate.Cb)
-		copy(f.Cr, slate.Cr)
-		f.Seq, f.Time = seq, time.Now()
-		c.video.box.Put(f)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
 // JoinParams say which room and as whom.
 type JoinParams struct {
 	Provider, URL, Token, Peer string
@@ -324,6 +270,8 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	}
 	in.Do(joined)
 	c.room = r
+	c.chat.enter(r)
+	c.sampler = c.startSampling()
 	return nil
 }
 
@@ -335,6 +283,9 @@ func (c *Call) Leave(ctx context.Context, why room.Reason) {
 	if c.room == nil {
 		return
 	}
+	c.chat.leave()
+	c.sampler.stop()
+	c.sampler = nil
 	if err := c.room.Leave(ctx, why); err != nil {
 		c.opts.Log.Warn("cannot tell the room that we leave", "reason", string(why), "error", err)
 	}

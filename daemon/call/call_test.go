@@ -34,19 +34,22 @@ const width, height, fps = 320, 240, 20
 // kiosk is a call whose pictures carry a counter and whose microphone hums.
 type kiosk struct {
 	*call.Call
-	url    string
-	open   atomic.Int32 // cameras open now
-	events chan call.Event
+	url     string
+	open    atomic.Int32 // cameras open now
+	painted atomic.Int64 // frames
+	events  chan call.Event
 }
 
-func newKiosk(t *testing.T) *kiosk {
+func newKiosk(t *testing.T) *kiosk { return newKioskWith(t, func(*call.Options) {}) }
+
+// newKioskWith is newKiosk with other parts.
+func newKioskWith(t *testing.T, change func(*call.Options)) *kiosk {
 	t.Helper()
 	h := hub.New(hub.Options{Authorize: func(string) (string, bool) { return "room", true }})
 	srv := httptest.NewServer(h)
 	t.Cleanup(func() { h.Close(); srv.Close() })
 	k := &kiosk{url: "ws" + strings.TrimPrefix(srv.URL, "http"), events: make(chan call.Event, 256)}
-	var err error
-	k.Call, err = call.New(call.Options{
+	options := call.Options{
 		Providers:    room.Providers{"direct": &direct.Provider{}},
 		Path:         peer.Options{Loopback: true},
 		VideoEncoder: encode.VP8Params{BitRate: 300_000, FrameRate: fps},
@@ -64,8 +67,10 @@ func newKiosk(t *testing.T) *kiosk {
 			}
 		},
 		Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
+	}
+	change(&options)
+	var err error
+	if k.Call, err = call.New(options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -94,6 +99,7 @@ func (k *kiosk) camera(ctx context.Context, _ string, put func(*capture.Frame)) 
 		f.Time = time.Now()
 		blocks.Paint(f.Y, f.YStride, width, height, blocks.New(n, f.Time))
 		put(f)
+		k.painted.Add(1)
 		select {
 		case <-ctx.Done():
 			return

@@ -31,6 +31,9 @@ func (c *Call) Figures() map[string]float64 {
 		packets, bytes = p.audio.counts()
 		f["audio_packets_received"] += float64(packets)
 		f["audio_bytes_received"] += float64(bytes)
+		rtt, lost := p.path.worst()
+		f["round_trip_ms"] = max(f["round_trip_ms"], float64(rtt)/1e6)
+		f["fraction_lost"] = max(f["fraction_lost"], lost)
 	}
 	return f
 }

@@ -44,6 +44,17 @@ type (
 		Attempt int
 		ID      string
 	}
+	// MessageArrived: a participant said something in the chat; it may come again until AckMessage.
+	MessageArrived struct {
+		Attempt int
+		ID      string // the participant's
+		Message room.Message
+	}
+	// MessageAcked: a participant keeps the message of the outbox with this id.
+	MessageAcked struct {
+		Attempt     int
+		ID, Message string
+	}
 	// RoomLost and RoomBack: the room's server; media may flow on.
 	RoomLost struct{ Attempt int }
 	// RoomBack follows a RoomLost.
@@ -57,16 +68,18 @@ type (
 	EncoderFailed struct{ Kind string }
 )
 
-func (Joined) isCallEvent()        {}
-func (PeerJoined) isCallEvent()    {}
-func (PeerLeft) isCallEvent()      {}
-func (MediaArrived) isCallEvent()  {}
-func (MediaLost) isCallEvent()     {}
-func (MediaBack) isCallEvent()     {}
-func (RoomLost) isCallEvent()      {}
-func (RoomBack) isCallEvent()      {}
-func (RoomClosed) isCallEvent()    {}
-func (EncoderFailed) isCallEvent() {}
+func (Joined) isCallEvent()         {}
+func (PeerJoined) isCallEvent()     {}
+func (PeerLeft) isCallEvent()       {}
+func (MediaArrived) isCallEvent()   {}
+func (MediaLost) isCallEvent()      {}
+func (MediaBack) isCallEvent()      {}
+func (MessageArrived) isCallEvent() {}
+func (MessageAcked) isCallEvent()   {}
+func (RoomLost) isCallEvent()       {}
+func (RoomBack) isCallEvent()       {}
+func (RoomClosed) isCallEvent()     {}
+func (EncoderFailed) isCallEvent()  {}
 
 // participant is what the screen can be shown of one person. It stays when its
 // connection goes, so that the page's views survive a reconnection.
@@ -74,6 +87,7 @@ type participant struct {
 	audio, video *relay
 	lost         atomic.Bool // nothing comes from it, and the session knows
 	gone         atomic.Bool // it left; its place may be taken
+	path         path
 }
 
 // maxParticipants bounds the people of one call, those who left and may come
@@ -160,6 +174,14 @@ func (c *Call) roomEvent(attempt int, e room.Event) {
 	case room.PathBack: // a path is not media yet: the pump sees the first packet
 	case room.KeyframeWanted:
 		c.video.keyframe()
+	case room.PathMeasured:
+		if p := c.peers.get(e.ID); p != nil {
+			p.path.note(e)
+		}
+	case room.MessageReceived:
+		emit(MessageArrived{Attempt: attempt, ID: e.ID, Message: e.Message})
+	case room.MessageAcknowledged:
+		emit(MessageAcked{Attempt: attempt, ID: e.ID, Message: e.Message})
 	case room.SignallingLost:
 		emit(RoomLost{Attempt: attempt})
 	case room.SignallingBack:

@@ -38,6 +38,7 @@ type videoSender struct {
 	out packetizer
 
 	wantKey atomic.Bool
+	scene   atomic.Bool // see newScene
 	// private is set while no picture of the patient may go out.
 	private atomic.Bool
 	stats   videoStats
@@ -60,6 +61,24 @@ func newVideoSender(log *slog.Logger) (*videoSender, error) {
 
 // keyframe asks for one; it comes with a following frame, at most one every keyframeEvery.
 func (v *videoSender) keyframe() { v.wantKey.Store(true) }
+
+// newScene asks for a keyframe with the next frame, whenever the last one was:
+// it is the kiosk that asks, not a receiver.
+func (v *videoSender) newScene() { v.scene.Store(true) }
+
+// due tells whether the next frame should be a keyframe, where the last forced
+// one was at the instant last.
+func (v *videoSender) due(last time.Time) bool {
+	if v.scene.Swap(false) {
+		v.wantKey.Store(false)
+		return true
+	}
+	if !v.wantKey.Load() || time.Since(last) < keyframeEvery {
+		return false
+	}
+	v.wantKey.Store(false)
+	return true
+}
 
 // run encodes what the mailbox holds until ctx ends or the mailbox closes. The
 // encoder is fed only when a frame is there, so it never waits for a camera.
@@ -88,8 +107,7 @@ func (v *videoSender) run(ctx context.Context, build codec.VideoEncoderBuilder, 
 			continue
 		}
 		current = frame
-		if v.wantKey.Load() && time.Since(lastKey) >= keyframeEvery {
-			v.wantKey.Store(false)
+		if v.due(lastKey) {
 			lastKey = time.Now()
 			v.force(enc)
 		}

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,6 +55,7 @@ type Client struct {
 	socket    string
 	transport *http.Transport
 	http      http.Client
+	met       atomic.Bool // it answered once
 }
 
 // New makes a Client for the socket at path. It does not connect yet.
@@ -96,73 +98,6 @@ func (c *Client) Socket() string { return c.socket }
 // Close closes kept connections; a Client can go on being used.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Status asks for everything at once.
-func (c *Client) Status(ctx context.Context) (apitype.Status, error) {
-	var out apitype.Status
-	return out, c.do(ctx, http.MethodGet, apitype.RouteStatus, nil, &out)
-}
-
-// Session asks for the session; nil where there is none.
-func (c *Client) Session(ctx context.Context) (*apitype.Session, error) {
-	var out *apitype.Session
-	err := c.do(ctx, http.MethodGet, apitype.RouteSession, nil, &out)
-	return out, err
-}
-
-// Devices asks for the devices.
-func (c *Client) Devices(ctx context.Context) ([]apitype.Device, error) {
-	var out apitype.Devices
-	err := c.do(ctx, http.MethodGet, apitype.RouteDevices, nil, &out)
-	return out.Devices, err
-}
-
-// Health asks for the conditions.
-func (c *Client) Health(ctx context.Context) (apitype.Health, error) {
-	var out apitype.Health
-	return out, c.do(ctx, http.MethodGet, apitype.RouteHealth, nil, &out)
-}
-
-// Open opens an appointment. While another one is running it is refused with a
-// *apitype.Problem of code session_in_progress.
-func (c *Client) Open(ctx context.Context, appointmentID string) (apitype.CommandAnswer, error) {
-	return c.command(ctx, http.MethodPut, apitype.RouteSession, apitype.OpenRequest{AppointmentID: appointmentID})
-}
-
-// Mute sets the mute, or toggles it where set is nil.
-func (c *Client) Mute(ctx context.Context, set *bool) (apitype.CommandAnswer, error) {
-	if set == nil {
-		return c.command(ctx, http.MethodPost, apitype.RouteMute, nil)
-	}
-	return c.command(ctx, http.MethodPost, apitype.RouteMute, apitype.MuteRequest{Muted: set})
-}
-
-// DisableVideo takes the video away (true) or brings it back (false), or
-// toggles it where set is nil.
-func (c *Client) DisableVideo(ctx context.Context, set *bool) (apitype.CommandAnswer, error) {
-	if set == nil {
-		return c.command(ctx, http.MethodPost, apitype.RouteDisableVideo, nil)
-	}
-	return c.command(ctx, http.MethodPost, apitype.RouteDisableVideo, apitype.DisableVideoRequest{Disabled: set})
-}
-
-// SwapCamera takes the camera with this id, or with an empty one the next usable.
-func (c *Client) SwapCamera(ctx context.Context, camera string) (apitype.CommandAnswer, error) {
-	if camera == "" {
-		return c.command(ctx, http.MethodPost, apitype.RouteSwapCamera, nil)
-	}
-	return c.command(ctx, http.MethodPost, apitype.RouteSwapCamera, apitype.SwapCameraRequest{Camera: camera})
-}
-
-// EndCall ends the session.
-func (c *Client) EndCall(ctx context.Context) (apitype.CommandAnswer, error) {
-	return c.command(ctx, http.MethodPost, apitype.RouteEndCall, nil)
-}
-
-func (c *Client) command(ctx context.Context, method, path string, body any) (apitype.CommandAnswer, error) {
-	var out apitype.CommandAnswer
-	return out, c.do(ctx, method, path, body, &out)
-}
-
 // do asks once and decodes the answer into out.
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -171,17 +106,31 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	if err != nil {
 		return err
 	}
+	return c.send(req, out)
+}
+
+// send sends a request and decodes the answer. An error before the whole
+// answer is here is ErrUnreachable or errBroken.
+func (c *Client) send(req *http.Request, out any) error {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return c.unreachable(err)
 	}
 	defer resp.Body.Close()
+	c.met.Store(true)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("cannot read the answer of kioskd at %s: %w", c.socket, err)
+		return fmt.Errorf("cannot read the answer of kioskd at %s: %w: %w", c.socket, errBroken, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return problemFrom(resp, body)
+	}
+	if raw, ok := out.(*json.RawMessage); ok {
+		if !json.Valid(body) {
+			return fmt.Errorf("cannot understand the answer of kioskd at %s: it is no JSON", c.socket)
+		}
+		*raw = bytes.TrimSpace(body)
+		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("cannot understand the answer of kioskd at %s, is it another version? %w", c.socket, err)

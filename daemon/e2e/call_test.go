@@ -31,6 +31,9 @@ func theStage(t *testing.T, o stage.Options) *stage.Stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // another user's programs may pass through
+		t.Fatal(err)
+	}
 	o.Bin, o.Dir, o.FakeCamera = os.Getenv(binEnv), filepath.Join(dir, "r"), true
 	s, err := stage.Start(t.Context(), o)
 	if err != nil {
@@ -67,9 +70,10 @@ func thePages(t *testing.T, s *stage.Stage) *stage.Pages {
 
 // outputs follows the event stream and keeps each output as the client prints it.
 type outputs struct {
-	mu   sync.Mutex
-	all  []string
-	news chan struct{}
+	mu    sync.Mutex
+	all   []string
+	news  chan struct{}
+	heads int // snapshots: one a connection, so a restart of kioskd brings one more
 }
 
 func follow(t *testing.T, s *stage.Stage) *outputs {
@@ -81,6 +85,11 @@ func follow(t *testing.T, s *stage.Stage) *outputs {
 	go func() {
 		defer close(done)
 		_ = c.Follow(ctx, nil, func(e apitype.Event) error { // ends with ctx
+			if e.Name == apitype.EventSnapshot {
+				o.mu.Lock()
+				o.heads++
+				o.mu.Unlock()
+			}
 			once.Do(func() { close(first) })
 			if e.Name == apitype.EventOutput {
 				o.add(string(e.Data))
@@ -278,7 +287,7 @@ func muteAndUnmute(t *testing.T, s *stage.Stage, p *stage.Pages, outs *outputs) 
 // openers asks fakecam whether nobody holds the camera.
 func openers(t *testing.T, s *stage.Stage) (bool, string) {
 	t.Helper()
-	a, err := s.Camera(t.Context(), "openers 0")
+	a, err := s.Camera(t.Context(), 0, "openers")
 	if err != nil {
 		t.Fatal(err)
 	}

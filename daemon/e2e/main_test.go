@@ -54,7 +54,7 @@ func outside() int {
 			return 1
 		}
 	}
-	code, err := stage.Enter(os.Args[1:])
+	code, err := stage.Enter(os.Args[1:], true)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}

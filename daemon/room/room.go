@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 
@@ -70,7 +71,23 @@ type Provider interface {
 // ctx, closes every connection and returns when its goroutines are gone.
 type Room interface {
 	Leave(ctx context.Context, why Reason) error
+	// SetOutbox gives the chat messages that are to be delivered, oldest first,
+	// instead of those of an earlier call. Each goes once over each connection
+	// to a participant it is for, at once or as soon as there is one. It does not wait.
+	SetOutbox(list []Message)
+	// Acknowledge tells a participant that its message is kept. It does not wait.
+	Acknowledge(participant, message string)
 }
+
+// Message is one line of the chat. Its text is the patient's business: never log it.
+type Message struct {
+	ID, Text string
+	At       time.Time
+	To       []string // participants who should get it; empty: whoever is there
+}
+
+// LogValue keeps the text out of logs.
+func (Message) LogValue() slog.Value { return slog.StringValue("chat message") }
 
 // Event is one of the types below.
 type Event interface{ isRoomEvent() }
@@ -99,19 +116,37 @@ type (
 	SignallingLost struct{}
 	// SignallingBack follows a SignallingLost.
 	SignallingBack struct{}
+	// MessageReceived: a participant said something. It may come again until it
+	// is acknowledged.
+	MessageReceived struct {
+		ID      string // the participant's
+		Message Message
+	}
+	// MessageAcknowledged: a participant keeps the message with this id.
+	MessageAcknowledged struct{ ID, Message string }
+	// PathMeasured: what a participant reports about the "audio" or "video" it
+	// gets from us (RFC 3550, section 6.4.1), at most twice a second.
+	PathMeasured struct {
+		ID, Kind string
+		RTT      time.Duration // 0: not known yet
+		Lost     float64       // share of the packets since its last report, 0 to 1
+	}
 	// Closed: the room is over for us and will not come back by itself.
 	Closed struct{ Err error }
 )
 
-func (PeerJoined) isRoomEvent()     {}
-func (PeerLeft) isRoomEvent()       {}
-func (TrackAdded) isRoomEvent()     {}
-func (PathLost) isRoomEvent()       {}
-func (PathBack) isRoomEvent()       {}
-func (KeyframeWanted) isRoomEvent() {}
-func (SignallingLost) isRoomEvent() {}
-func (SignallingBack) isRoomEvent() {}
-func (Closed) isRoomEvent()         {}
+func (PeerJoined) isRoomEvent()          {}
+func (PeerLeft) isRoomEvent()            {}
+func (TrackAdded) isRoomEvent()          {}
+func (PathLost) isRoomEvent()            {}
+func (PathBack) isRoomEvent()            {}
+func (KeyframeWanted) isRoomEvent()      {}
+func (SignallingLost) isRoomEvent()      {}
+func (SignallingBack) isRoomEvent()      {}
+func (MessageReceived) isRoomEvent()     {}
+func (MessageAcknowledged) isRoomEvent() {}
+func (PathMeasured) isRoomEvent()        {}
+func (Closed) isRoomEvent()              {}
 
 // Providers maps a provider's name in the room document to its Provider.
 type Providers map[string]Provider

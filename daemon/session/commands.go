@@ -92,9 +92,13 @@ func (s *stepper) command(w What) error {
 	case SwapCamera:
 		return s.swapCamera(w.Camera)
 	case Chat:
-		return s.chat()
+		return s.chat(w.Close)
+	case SendMessage:
+		return m.say(w, s.at)
 	case ReportIssue:
-		return m.reportIssue()
+		return s.reportIssue(w.Close)
+	case SubmitReport:
+		return s.submitReport(w)
 	case EndCall:
 		m.finish(s.at, Ended, Failure{})
 	}
@@ -146,7 +150,7 @@ func (m *Model) disableVideo(off bool) error {
 // event stream too, so that every screen hides the action.
 func (s *stepper) swapCamera(id string) error {
 	m := &s.model
-	if !m.CameraSupported() {
+	if !m.CameraSupported() || m.Screen.takes("swap-camera") {
 		s.outputs = append(s.outputs, Output{"camera", "unsupported"})
 		return &Refusal{CodeCameraUnsupported, "cannot swap the camera: there are fewer than two usable ones", "Plug a second camera in."}
 	}
@@ -158,27 +162,5 @@ func (s *stepper) swapCamera(id string) error {
 		return &Refusal{CodeCameraUnknown, "cannot swap the camera: there is no usable one with this id", "GET /v1/devices lists the cameras."}
 	}
 	m.Camera.ID = id
-	return nil
-}
-
-// chat opens the chat. It is told each time it is selected: a screen that was
-// reloaded has to open it again.
-func (s *stepper) chat() error {
-	m := &s.model
-	if m.Room == nil || !m.Room.Chat {
-		return &Refusal{CodeChatUnsupported, "cannot open the chat: this session has none", "Speak to the clinician."}
-	}
-	if m.ChatOpen {
-		s.outputs = append(s.outputs, Output{"chat", "opened"})
-	}
-	m.ChatOpen = true
-	return nil
-}
-
-func (m *Model) reportIssue() error {
-	if m.Room == nil || !m.Room.ReportIssue {
-		return &Refusal{CodeIssueUnsupported, "cannot report an issue: this session does not support it", "Tell the staff of the clinic."}
-	}
-	m.ReportOpen = true
 	return nil
 }

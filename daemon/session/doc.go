@@ -15,6 +15,9 @@
 //  5. the room
 //  6. the other participant's first RTP
 //
+// Beside them: the chat and the issue reports (talk.go), what the backend says of
+// its screen (screen.go), the limits (limits.go).
+//
 // The state is derived from facts (network up, room joined, media flowing), so
 // there is one place that says what `active` means, and a fact that comes twice
 // or late does no harm.

@@ -42,10 +42,10 @@ type (
 	DisableVideo struct{ Set *bool }
 	// SwapCamera selects the camera with this id; empty: the next usable one.
 	SwapCamera struct{ Camera string }
-	// Chat opens the chat.
-	Chat struct{}
-	// ReportIssue opens the issue reporting flow.
-	ReportIssue struct{}
+	// Chat opens the chat, or with Close closes it.
+	Chat struct{ Close bool }
+	// ReportIssue opens the issue reporting flow, or with Close closes it.
+	ReportIssue struct{ Close bool }
 	// EndCall ends the session. It narrows.
 	EndCall struct{}
 )
@@ -81,6 +81,7 @@ type (
 		Title   PatientText
 		Room    Room
 		Limits  Limits // fields <= 0 keep what was there
+		Patch   Patch  // what the screen says of controls and of its refresh; its Title is nil
 	}
 	// RoomFailed is the bad end of LoadRoom.
 	RoomFailed struct {

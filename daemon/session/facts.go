@@ -65,7 +65,7 @@ func (m *Model) result(w What, at time.Time) {
 	switch w := w.(type) {
 	case RoomLoaded:
 		if m.Room == nil {
-			m.loaded(w)
+			m.loaded(w, at)
 		}
 	case RoomFailed:
 		if m.Room == nil {
@@ -103,15 +103,23 @@ func attempt(w What) int {
 		return w.Attempt
 	case MediaBack:
 		return w.Attempt
+	case MessageArrived:
+		return w.Attempt
+	case MessageAcked:
+		return w.Attempt
 	}
 	return -1
 }
 
 // loaded takes the room. start-call is invisible and starts by itself, so this
 // is where the session is `started`.
-func (m *Model) loaded(w RoomLoaded) {
+func (m *Model) loaded(w RoomLoaded, at time.Time) {
 	m.Room = w.Room.clone()
+	m.Offers = Offers{w.Room.Chat, w.Room.ReportIssue}
 	m.Title = cut(w.Title, maxTitle)
+	m.Unauthorized = false
+	m.Screen, m.Refreshing, m.RefreshTries = Screen{}, false, 0 // the document is a whole new screen
+	m.patch(w.Patch, at)
 	m.Limits = w.Limits.or(m.Limits)
 	m.Cause = Failure{}
 	m.Started = true
@@ -120,6 +128,14 @@ func (m *Model) loaded(w RoomLoaded) {
 // failed ends the attempt. A failure that can be retried is tried again after a
 // pause; in a call that is a part of reconnecting, before it an error.
 func (m *Model) failed(at time.Time, f Failure) {
+	if f.Code == CodeUnauthorized && m.Known && !m.ActiveSince.IsZero() {
+		// In a call the others may still be reached, or the token be put right:
+		// asked seldom, until the reconnection is given up.
+		m.Unauthorized = true
+		m.leave()
+		m.RetryAt = at.Add(maxRetry)
+		return
+	}
 	if !f.Retryable {
 		m.finish(at, Error, f)
 		return
@@ -142,13 +158,13 @@ func (m *Model) roomEvent(w What, at time.Time) {
 		m.joinFailed(w, at)
 	default:
 		if m.Joined {
-			m.joinedEvent(w)
+			m.joinedEvent(w, at)
 		}
 	}
 }
 
 // joinedEvent does the events of a room that the kiosk is in.
-func (m *Model) joinedEvent(w What) {
+func (m *Model) joinedEvent(w What, at time.Time) {
 	switch w := w.(type) {
 	case RoomLost:
 		m.RoomLost = true
@@ -175,6 +191,10 @@ func (m *Model) joinedEvent(w What) {
 			p.Presence = Here
 			m.recovered()
 		}
+	case MessageArrived:
+		m.hear(w, at)
+	case MessageAcked:
+		m.acked(w)
 	}
 }
 
@@ -224,6 +244,7 @@ func (m *Model) peerLeft(id string, how Leaving) {
 		return // settle forgets it while another is live
 	}
 	m.Participants = slices.Delete(m.Participants, i, i+1)
+	m.waitNoMore(id)
 }
 
 // participant finds one, or with add makes room for one; nil: there is none, it

@@ -24,9 +24,7 @@ type row struct {
 func rows() []row {
 	asks := open()
 	asks.AskConsent = true
-	failed := func(retryable bool) session.What {
-		return session.RoomFailed{Attempt: 1, Code: "unauthorized", Retryable: retryable}
-	}
+	failed := func(retryable bool) session.What { return failedAt(1, retryable) }
 	closed := session.DeviceReport{Camera: session.DeviceShuttered, Microphone: session.DeviceOK, Cameras: []string{"face", "document"}}
 	one := session.DeviceReport{Camera: session.DeviceOK, Microphone: session.DeviceOK, Cameras: []string{"face"}}
 	return []row{
@@ -67,8 +65,24 @@ func rows() []row {
 		{"error, final", func(t testing.TB) *kiosk { return loading(t).do(failed(false)) }},
 		{"ended", func(t testing.TB) *kiosk { return active(t).do(session.EndCall{}) }},
 		{"timeout", func(t testing.TB) *kiosk { return active(t).after(30 * time.Minute) }},
+		{"active (message waits)", func(t testing.TB) *kiosk { return active(t).do(say("m1")) }},
+		{"reconnecting (message waits)", func(t testing.TB) *kiosk { return active(t).do(say("m1"), left(1, session.Lost)) }},
+		{"active (report handed in)", func(t testing.TB) *kiosk { return active(t).do(report("r1")) }},
+		{"active (refresh planned)", func(t testing.TB) *kiosk { return refreshed(t) }},
+		{"active (refresh runs)", func(t testing.TB) *kiosk { return refreshed(t).after(10 * time.Second) }},
+		{"active (refreshing unauthorized)", func(t testing.TB) *kiosk {
+			return refreshed(t).after(10 * time.Second).do(session.RefreshFailed{Number: 1, Code: session.CodeUnauthorized})
+		}},
+		{"reconnecting (PUT refused in a call)", func(t testing.TB) *kiosk {
+			return active(t).do(session.JoinFailed{Attempt: 1, Code: session.CodeTokenRefused}, failedAt(2, false))
+		}},
+		{"ended (report not sent)", func(t testing.TB) *kiosk { return active(t).do(report("r1"), session.EndCall{}) }},
 		{"active, stopping", func(t testing.TB) *kiosk { return active(t).do(session.Shutdown{}) }},
 	}
+}
+
+func failedAt(attempt int, retryable bool) session.What {
+	return session.RoomFailed{Attempt: attempt, Code: session.CodeUnauthorized, Retryable: retryable}
 }
 
 // column is an event of the table, with variants where a guard matters. after
@@ -108,7 +122,15 @@ func columns() []column {
 		{"swap-camera document", 0, always(session.SwapCamera{Camera: "document"})},
 		{"swap-camera unknown", 0, always(session.SwapCamera{Camera: "nowhere"})},
 		{"chat", 0, always(session.Chat{})},
+		{"chat close", 0, always(session.Chat{Close: true})},
+		{"send-message", 0, always(say("m2"))},
+		{"send-message again", 0, always(say("m1"))},
+		{"send-message empty", 0, always(session.SendMessage{ID: "m3", Text: " \n"})},
 		{"report-issue", 0, always(session.ReportIssue{})},
+		{"report-issue close", 0, always(session.ReportIssue{Close: true})},
+		{"submit-report", 0, always(report("r2"))},
+		{"submit-report again", 0, always(report("r1"))},
+		{"submit-report empty", 0, always(session.SubmitReport{ID: "r3"})},
 		{"end-call", 0, always(session.EndCall{})},
 		{"device-report all ok", 0, always(devices())},
 		{"device-report camera closed", 0, always(closed)},
@@ -140,6 +162,14 @@ func columns() []column {
 		{"peer-left lost", 0, func(n int) session.What { return left(n, session.Lost) }},
 		{"media-arrived", 0, media},
 		{"media-arrived of an old attempt", 0, func(n int) session.What { return media(n - 1) }},
+		{"message-arrived", 0, func(n int) session.What { return heard(n, "n1") }},
+		{"message-arrived of an old attempt", 0, func(n int) session.What { return heard(n-1, "n1") }},
+		{"message-acked", 0, func(n int) session.What { return acked(n, "m1") }},
+		{"report-sent", 0, always(session.ReportSent{ID: "r1"})},
+		{"screen-patched", 0, always(session.ScreenPatched{Number: 1, Patch: patch()})},
+		{"refresh-failed retryable", 0, always(session.RefreshFailed{Number: 1, Retryable: true})},
+		{"refresh-failed unauthorized", 0, always(session.RefreshFailed{Number: 1, Code: session.CodeUnauthorized})},
+		{"room-failed unauthorized", 0, func(n int) session.What { return failedAt(n, false) }},
 		{"media-lost", 0, func(n int) session.What { return session.MediaLost{Attempt: n, Participant: "c1"} }},
 		{"media-back", 0, func(n int) session.What { return session.MediaBack{Attempt: n, Participant: "c1"} }},
 	}

@@ -16,6 +16,7 @@ const (
 	canaryName  = "CANARY-name"
 	canaryToken = "CANARY-token"
 	canaryTitle = "CANARY-title"
+	canaryText  = "CANARY-text"
 )
 
 // start is the time of the opening in all tests.
@@ -134,6 +135,12 @@ func effectWord(e session.Effect) string {
 		return fmt.Sprintf("leave-room(%s)", e.How)
 	case session.OpenCamera:
 		return fmt.Sprintf("open-camera(%s)", e.ID)
+	case session.SetOutbox:
+		return fmt.Sprintf("set-outbox(%d)", len(e.Messages))
+	case session.AckMessage:
+		return fmt.Sprintf("ack-message(%s %s)", e.Participant, e.ID)
+	case session.RefreshScreen:
+		return fmt.Sprintf("refresh-screen(%d)", e.Params.Number)
 	case session.SetMuted:
 		return fmt.Sprintf("set-muted(%t)", e.Muted)
 	case session.SetVideoOff:
@@ -180,6 +187,38 @@ func media(attempt int) session.What {
 
 func left(attempt int, how session.Leaving) session.What {
 	return session.PeerLeft{Attempt: attempt, Participant: "c1", How: how}
+}
+
+func say(id string) session.What { return session.SendMessage{ID: id, Text: canaryText} }
+
+func heard(attempt int, id string) session.What {
+	return session.MessageArrived{Attempt: attempt, Participant: "c1", ID: id, Text: canaryText}
+}
+
+func acked(attempt int, id string) session.What {
+	return session.MessageAcked{Attempt: attempt, Participant: "c1", ID: id}
+}
+
+func report(id string) session.What {
+	return session.SubmitReport{ID: id, Text: canaryText, Bundle: []byte(canaryText)}
+}
+
+// patch asks for a refresh in 10 s and takes some controls away.
+func patch() session.Patch {
+	title := session.PatientText(canaryTitle)
+	return session.Patch{
+		Title: &title, Update: canaryToken + "/update", Timeout: 10 * time.Second,
+		Controls: map[string]session.ControlPatch{
+			"chat": {Enabled: no()}, "swap-camera": {Visible: no()},
+			"mute": {Visible: no()}, "disable-video": {Enabled: no()}, "end-call": {Visible: no(), Enabled: no()}, "odd": {Visible: no()},
+		},
+	}
+}
+
+// refreshed is a session in a call whose backend wants to be asked in 10 s.
+func refreshed(t testing.TB) *kiosk {
+	return loading(t).do(session.RoomLoaded{Attempt: 1, Title: canaryTitle, Room: room(),
+		Patch: session.Patch{Update: canaryToken + "/update", Timeout: 10 * time.Second}}, joined(1), peer(1), media(1))
 }
 
 func yes() *bool { b := true; return &b }

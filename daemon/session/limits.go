@@ -12,7 +12,8 @@ import "time"
 //     participant has left or an error has gone.
 //   - Reconnect: since the interruption (InterruptedAt). When it is over and
 //     only the participant is missing, the session waits again; when network or
-//     room are missing, it is the error network_unavailable, which is retryable.
+//     room are missing, it is the error network_unavailable, which is retryable;
+//     where the backend lets the kiosk in no more, it is the final unauthorized.
 //
 // Reaching Wait or Session is the state `timeout`, and that wins over anything
 // that happens at the same moment.
@@ -27,15 +28,20 @@ const (
 	firstRetry     = 500 * time.Millisecond
 	maxRetry       = 30 * time.Second
 	maxRetryInCall = 4 * time.Second
+	maxRefresh     = 5 * time.Minute // between tries to refresh the screen: nobody waits for it
 )
 
 func (m Model) retryDelay() time.Duration {
-	limit := maxRetry
 	if m.Known {
-		limit = maxRetryInCall
+		return backOff(m.Tries, maxRetryInCall)
 	}
+	return backOff(m.Tries, maxRetry)
+}
+
+// backOff is firstRetry, doubled for each failure before, at most limit.
+func backOff(tries int, limit time.Duration) time.Duration {
 	d := firstRetry
-	for range m.Tries {
+	for range tries {
 		if d *= 2; d >= limit {
 			return limit
 		}
@@ -85,11 +91,20 @@ func (m Model) nextDeadline() time.Time {
 	for _, t := range []time.Time{
 		m.SessionDeadline(), m.WaitDeadline(), m.ReconnectDeadline(), m.ForgetTime(), m.RetryAt,
 	} {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
+		next = earlier(next, t)
+	}
+	if m.refreshable() {
+		next = earlier(next, m.Screen.RefreshAt)
 	}
 	return next
+}
+
+// earlier is the earlier of two times; a zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // due says whether a deadline is there and reached.
@@ -106,7 +121,10 @@ func (m *Model) expire(at time.Time) {
 		return
 	}
 	if due(m.ReconnectDeadline(), at) {
-		m.giveUp()
+		m.giveUp(at)
+		if m.Final() {
+			return
+		}
 	}
 	if due(m.RetryAt, at) {
 		m.RetryAt = time.Time{}
@@ -118,18 +136,32 @@ func (m *Model) expire(at time.Time) {
 
 // giveUp ends the reconnection. With the room at hand only the others are
 // missing: they are taken as gone and the session waits for them.
-func (m *Model) giveUp() {
+func (m *Model) giveUp(at time.Time) {
 	if m.Joined && !m.RoomLost && m.Facts.Network == LinkUp {
 		m.dropUnreached(false)
+		return
+	}
+	if m.Unauthorized && m.Room == nil && m.Facts.Network == LinkUp {
+		m.finish(at, Error, Failure{Code: CodeUnauthorized})
 		return
 	}
 	m.Cause = Failure{Code: CodeNetwork, Retryable: true}
 }
 
+// notAfter brings what is noted for later than now to now. A clock that was set
+// back, or a record that something else has changed, must not make a limit grow.
+func (m *Model) notAfter(now time.Time) {
+	for _, t := range []*time.Time{&m.OpenedAt, &m.WaitSince, &m.InterruptedAt, &m.ActiveSince, &m.EndedAt} {
+		if t.After(now) {
+			*t = now
+		}
+	}
+}
+
 // shift moves every time that was taken while the clock was doubtful.
 func (m *Model) shift(by time.Duration) {
 	for _, t := range []*time.Time{
-		&m.OpenedAt, &m.WaitSince, &m.InterruptedAt, &m.ActiveSince, &m.EndedAt, &m.RetryAt, &m.LastAt,
+		&m.OpenedAt, &m.WaitSince, &m.InterruptedAt, &m.ActiveSince, &m.EndedAt, &m.RetryAt, &m.LastAt, &m.Screen.RefreshAt,
 	} {
 		if !t.IsZero() && !t.Before(m.DoubtfulSince) {
 			*t = t.Add(by)

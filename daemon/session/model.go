@@ -30,6 +30,25 @@ type Model struct {
 	ChatOpen   bool    `json:"chat_open"`
 	ReportOpen bool    `json:"report_open"`
 
+	// Messages are the chat, oldest first. Unread counts those that came while
+	// it was closed, Forgotten those that had to make room.
+	Messages  []Message `json:"messages,omitempty"`
+	Unread    int       `json:"unread,omitempty"`
+	Forgotten int       `json:"forgotten,omitempty"`
+	// ReportID is the newest report that was handed in; ReportSent: the backend has it.
+	ReportID   string `json:"report_id,omitempty"`
+	ReportSent bool   `json:"report_sent,omitempty"`
+	// Unauthorized: the backend refused the kiosk's token in the running session.
+	// It goes on without the backend; a room that is loaded takes it back.
+	Unauthorized bool `json:"unauthorized,omitempty"`
+	// Offers is what the newest room offers; it stays while a new room is fetched.
+	Offers Offers `json:"offers,omitzero"`
+	Screen Screen `json:"screen,omitzero"`
+	// Seen are the Idempotency-Keys of the session's newest commands, hashed with
+	// SeenSalt. The runner keeps them here; Step only carries them on.
+	Seen     []SeenKey `json:"seen,omitempty"`
+	SeenSalt []byte    `json:"seen_salt,omitempty"`
+
 	Participants []Participant `json:"participants,omitempty"`
 	Room         *Room         `json:"room,omitempty"`
 	Limits       Limits        `json:"limits"`
@@ -58,6 +77,29 @@ type Model struct {
 	Checks   int       `json:"-"`
 	RetryAt  time.Time `json:"-"` // when the next try begins
 	Stopping bool      `json:"-"` // the daemon is going down
+
+	Refreshing   bool `json:"-"` // refresh number Refreshes of the screen is wanted
+	Refreshes    int  `json:"-"`
+	RefreshTries int  `json:"-"` // failures in a row, for the back-off
+}
+
+// Offers is what a session's room can do beside the call itself.
+type Offers struct {
+	Chat        bool `json:"chat"`
+	ReportIssue bool `json:"report_issue"`
+}
+
+// Bounds of Model.Seen: entries, and bytes of a hash.
+const (
+	MaxSeen = 64
+	maxHash = 32
+)
+
+// SeenKey is an Idempotency-Key that a command of this session came with.
+type SeenKey struct {
+	Key   []byte    `json:"key"`   // hash of the key
+	Print []byte    `json:"print"` // hash of the command
+	At    time.Time `json:"at"`
 }
 
 // LogValue tells the state and nothing of the patient.
@@ -74,6 +116,9 @@ func (m Model) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, m.LogValue().S
 func (m Model) Clone() Model {
 	m.Participants = slices.Clone(m.Participants)
 	m.Facts.Cameras = slices.Clone(m.Facts.Cameras)
+	m.Messages = cloneMessages(m.Messages)
+	m.Screen.Hidden, m.Screen.Disabled = slices.Clone(m.Screen.Hidden), slices.Clone(m.Screen.Disabled)
+	m.Seen, m.SeenSalt = slices.Clone(m.Seen), slices.Clone(m.SeenSalt)
 	if m.Room != nil {
 		m.Room = m.Room.clone()
 	}
@@ -162,6 +207,12 @@ func (m Model) check() error {
 		return errors.New("cannot decode the stored session: it goes on after a final error")
 	case m.Running() && checkAppointment(m.Appointment) != nil:
 		return errors.New("cannot decode the stored session: it has no appointment")
+	case len(m.Messages) > MaxMessages || slices.ContainsFunc(m.Messages, func(c Message) bool { return !c.valid() }):
+		return errors.New("cannot decode the stored session: its chat is over a bound")
+	case !m.Screen.valid():
+		return errors.New("cannot decode the stored session: its screen is over a bound")
+	case len(m.Seen) > MaxSeen || len(m.SeenSalt) > maxHash || slices.ContainsFunc(m.Seen, func(s SeenKey) bool { return len(s.Key)+len(s.Print) > 2*maxHash }):
+		return errors.New("cannot decode the stored session: its memory of keys is over a bound")
 	}
 	return nil
 }

@@ -14,12 +14,14 @@ import (
 )
 
 func TestEncodeDecode(t *testing.T) {
-	k := active(t).do(session.Mute{}, session.Chat{})
+	k := refreshed(t).do(session.Mute{}, session.Chat{}, say("m1"), heard(1, "n1"), report("r1"))
+	k.after(10 * time.Second).do(session.ScreenPatched{Number: 1, Patch: patch()})
+	k.m.Seen, k.m.SeenSalt = []session.SeenKey{{Key: []byte("k"), Print: []byte("p"), At: k.now}}, []byte("salt")
 	b, err := k.m.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, canary := range []string{canaryID, canaryName, canaryToken, canaryTitle} {
+	for _, canary := range []string{canaryID, canaryName, canaryToken, canaryTitle, canaryText} {
 		if !strings.Contains(string(b), canary) {
 			t.Errorf("%s is not stored", canary)
 		}
@@ -29,7 +31,7 @@ func TestEncodeDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := k.m.Clone()
-	want.Facts, want.Trying, want.Joined, want.Checks = session.Facts{}, false, false, 0 // a restart asks for them
+	want.Facts, want.Trying, want.Joined, want.Checks, want.Refreshes = session.Facts{}, false, false, 0, 0 // a restart asks for them
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("read back\n%+v\nwant\n%+v", m, want)
 	}
@@ -59,7 +61,14 @@ func TestDecodeRefuses(t *testing.T) {
 		"no appointment":   change(func(m *session.Model) { m.Appointment = "" }),
 		"over, no time":    change(func(m *session.Model) { m.State = session.Ended }),
 		"a final cause":    change(func(m *session.Model) { m.Cause.Code = "x" }),
-		"a crowd":          change(func(m *session.Model) { m.Participants = make([]session.Participant, 9) }),
+		"a long message": change(func(m *session.Model) {
+			m.Messages = []session.Message{{ID: "a", Text: session.PatientText(make([]byte, 2001))}}
+		}),
+		"a crowded chat": change(func(m *session.Model) { m.Messages = make([]session.Message, 101) }),
+		"a hidden mute":  change(func(m *session.Model) { m.Screen.Hidden = []string{"mute"} }),
+		"many keys":      change(func(m *session.Model) { m.Seen = make([]session.SeenKey, 65) }),
+		"a long key":     change(func(m *session.Model) { m.Seen = []session.SeenKey{{Key: make([]byte, 65)}} }),
+		"a crowd":        change(func(m *session.Model) { m.Participants = make([]session.Participant, 9) }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := session.Decode(b)
@@ -107,8 +116,12 @@ func FuzzDecode(f *testing.F) {
 func TestNothingIsPrinted(t *testing.T) {
 	k := active(t)
 	effects := loading(t).do(loaded(1)).effects
+	effects = append(effects, refreshed(t).do(say("m1")).after(10*time.Second).effects...)
+	effects = append(effects, active(t).do(say("m1")).effects...)
+	k.do(say("m1"), heard(1, "n1"))
 	var b bytes.Buffer
-	values := []any{k.m, &k.m, k.m.Room, *k.m.Room, open(), loaded(1), peer(1), effects, session.Plan(k.m), k.m.Appointment}
+	values := []any{k.m, &k.m, k.m.Room, *k.m.Room, open(), loaded(1), peer(1), effects, session.Plan(k.m), k.m.Appointment,
+		say("m1"), heard(1, "n1"), report("r1"), session.ScreenPatched{Patch: patch()}, patch(), k.m.Messages, k.m.Screen}
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&b, verb+"\n", v)
@@ -120,6 +133,8 @@ func TestNothingIsPrinted(t *testing.T) {
 			"open", open(), "loaded", loaded(1), "peer", peer(1), "participant", k.m.Participants[0], "server", room().ICEServers[0],
 			"left", k.m.Error, "failed", session.RoomFailed{Title: canaryTitle}, "world", session.Plan(k.m), "params", *session.Plan(k.m).Join,
 			"load", session.LoadParams{Appointment: canaryID}, "failure", session.Failure{Title: canaryTitle})
+		log.Info("x", "say", say("m1"), "heard", heard(1, "n1"), "report", report("r1"), "patched", session.ScreenPatched{Patch: patch()},
+			"patch", patch(), "message", k.m.Messages[0], "screen", k.m.Screen, "refresh", session.RefreshParams{URL: canaryToken})
 		for _, e := range append(effects, newKiosk(t).do(up(), open(), devices()).effects...) {
 			log.Info("x", "effect", e)
 		}
@@ -234,10 +249,14 @@ func TestNamesAreDistinct(t *testing.T) {
 		session.CloseMicrophone{},
 		session.SetMuted{},
 		session.SetVideoOff{},
+		session.SetOutbox{},
+		session.AckMessage{},
+		session.RefreshScreen{},
+		session.SendReports{},
 	} {
 		see(e.Name(), e)
 	}
-	if len(names) != 25+11 {
+	if len(names) != 32+15 {
 		t.Errorf("%d names; is an event missing in the golden table?", len(names))
 	}
 }

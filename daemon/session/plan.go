@@ -17,7 +17,9 @@ type World struct {
 	Muted        bool        // what it gives is silence
 	VideoOff     bool        // the patient's choice
 	Farewell     Leaving     // the word to say when Join goes
-	Wake         time.Time   // when Tick is due; zero: never. Not an effect: the runner reads it
+	Outbox       []Message   // the patient's messages that wait for an acknowledgement
+	Refresh      *RefreshParams
+	Wake         time.Time // when Tick is due; zero: never. Not an effect: the runner reads it
 }
 
 // String tells what is wanted and nothing of the patient.
@@ -123,6 +125,10 @@ func Plan(m Model) World {
 	}
 	if m.Trying && m.Room != nil {
 		w.Join = &JoinParams{m.Attempt, m.Peer, *m.Room.clone()}
+		w.Outbox = m.outbox()
+	}
+	if m.Refreshing {
+		w.Refresh = &RefreshParams{m.Refreshes, m.Screen.Update, m.Facts.Camera.answer(), m.Facts.Microphone.answer()}
 	}
 	if m.Admitted && (m.State == Waiting || m.State == Active || m.State == Reconnecting) {
 		w.Camera, w.CameraID = !m.VideoOff, m.Camera.ID
@@ -161,9 +167,13 @@ func difference(old, now World) []Effect {
 	add(old.Microphone && !now.Microphone, CloseMicrophone{})
 	add(inUse && (joins || listens || old.Muted != now.Muted), SetMuted{now.Muted})
 	add(now.Join != nil && (joins || old.VideoOff != now.VideoOff), SetVideoOff{now.VideoOff})
+	add(joins || !sameOutbox(old.Outbox, now.Outbox), SetOutbox{now.Outbox})
 	add(old.Load != nil && now.Load == nil && now.Join == nil, CancelLoad{})
 	add(old.Join != nil && now.Join == nil, LeaveRoom{now.Farewell})
 	add(now.CheckDevices > old.CheckDevices, CheckDevices{now.CheckDevices})
+	if now.Refresh != nil && (old.Refresh == nil || old.Refresh.Number != now.Refresh.Number) {
+		list = append(list, RefreshScreen{*now.Refresh})
+	}
 	if loads {
 		list = append(list, LoadRoom{*now.Load})
 	}

@@ -14,6 +14,7 @@ func (m *Model) settle(at time.Time) {
 	}
 	m.admit(at)
 	m.pursue(at)
+	m.refresh(at)
 	m.State, m.Phase, m.Error = m.judge()
 	switch m.State {
 	case Waiting:
@@ -156,18 +157,23 @@ func (m *Model) dropUnreached(onlyGone bool) {
 }
 
 // finish ends the session and wipes the patient's traces. State, error code,
-// times and the random Peer stay to be shown and to name the stored record.
+// times, a report's random id and the random Peer stay to be shown and to name
+// the stored record.
 func (m *Model) finish(at time.Time, s State, f Failure) {
 	*m = Model{
 		Version: Version, Peer: m.Peer, State: s, Error: f, Limits: m.Limits,
 		OpenedAt: m.OpenedAt, ActiveSince: m.ActiveSince, EndedAt: at, LastAt: m.LastAt,
 		DoubtfulSince: m.DoubtfulSince, Started: m.Started, Attempt: m.Attempt,
-		Facts: m.Facts, Checks: m.Checks, Stopping: m.Stopping,
+		ReportID: m.ReportID, ReportSent: m.ReportSent,
+		Facts: m.Facts, Checks: m.Checks, Refreshes: m.Refreshes, Stopping: m.Stopping,
 	}
 }
 
 // forget makes a finished session null. The counters stay, so that a late result
 // of it can never be taken for one of the next.
 func (m *Model) forget() {
-	*m = Model{Version: Version, LastAt: m.LastAt, Attempt: m.Attempt, Facts: m.Facts, Checks: m.Checks, Stopping: m.Stopping}
+	*m = Model{
+		Version: Version, LastAt: m.LastAt, Attempt: m.Attempt,
+		Facts: m.Facts, Checks: m.Checks, Refreshes: m.Refreshes, Stopping: m.Stopping,
+	}
 }

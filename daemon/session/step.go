@@ -65,6 +65,7 @@ func (s *stepper) clock(e Event) {
 	case Restarted:
 		back := e.At.Before(m.LastAt)
 		m.restart()
+		m.notAfter(s.at)
 		s.world = World{} // nothing of the old world is left
 		if m.Running() && m.DoubtfulSince.IsZero() && (w.ClockDoubtful || back) {
 			s.at = s.at.Add(1) // later than all that is known for sure
@@ -87,6 +88,7 @@ func (s *stepper) clock(e Event) {
 func (m *Model) restart() {
 	m.Facts, m.Checking, m.RetryAt, m.InterruptedAt = Facts{}, false, time.Time{}, time.Time{}
 	m.Stopping, m.Tries, m.Cause = false, 0, Failure{}
+	m.Refreshing, m.RefreshTries = false, 0 // what was under way is asked again
 	m.leave()
 	m.Known = m.Known && len(m.Participants) > 0 // nobody was there: it simply waits on
 }
@@ -105,8 +107,15 @@ func (s *stepper) apply(w What) error {
 		m.Stopping = true
 	case Open:
 		return m.open(w, s.at)
-	case Permissions, Mute, DisableVideo, SwapCamera, Chat, ReportIssue, EndCall:
+	case Permissions, Mute, DisableVideo, SwapCamera, Chat, SendMessage, ReportIssue, SubmitReport, EndCall:
 		return s.command(w)
+	case ReportSent:
+		m.ReportSent = m.ReportSent || w.ID != "" && w.ID == m.ReportID
+	case ScreenPatched, RefreshFailed:
+		m.refreshed(w, s.at)
+	case MessageArrived:
+		m.result(w, s.at)
+		s.acknowledge(w)
 	default:
 		m.result(w, s.at)
 	}

@@ -11,7 +11,7 @@ func TestOneCall(t *testing.T) {
 	k := newKiosk(t).do(up())
 	k.do(open()).want("waiting/loading", "state=waiting").wantEffects("check-devices(1)")
 	k.do(devices()).want("waiting/loading").wantEffects("set-muted(false)", "load-room(1)", "open-microphone", "open-camera(face)")
-	k.do(loaded(1)).want("waiting/joining", "session=started").wantEffects("set-muted(false)", "set-video-off(false)", "join-room(1)")
+	k.do(loaded(1)).want("waiting/joining", "session=started").wantEffects("set-muted(false)", "set-video-off(false)", "set-outbox(0)", "join-room(1)")
 	k.do(joined(1)).want("waiting/participant").wantEffects()
 	k.do(peer(1)).want("waiting/participant").wantEffects()
 	k.do(media(1)).want("active", "state=active").wantEffects()
@@ -45,7 +45,7 @@ func TestConsent(t *testing.T) {
 		wantEffects("close-camera", "close-microphone", "leave-room(away)")
 	k.do(answer(session.Granted, session.Denied)).want("error:microphone_permission_required", "error=microphone_permission_required")
 	k.do(granted).want("reconnecting", "state=reconnecting").
-		wantEffects("set-muted(false)", "set-video-off(false)", "join-room(2)", "open-microphone", "open-camera(face)")
+		wantEffects("set-muted(false)", "set-video-off(false)", "set-outbox(0)", "join-room(2)", "open-microphone", "open-camera(face)")
 	k.do(answer("", session.Granted)).refused(session.CodeBadAnswer)
 
 	newKiosk(t).do(up(), asks, answer(session.Denied, session.Denied)).
@@ -115,7 +115,7 @@ func TestNetwork(t *testing.T) {
 		k.after(time.Second).want("error:network_unavailable", "error=network_unavailable").
 			wantEffects("close-camera", "close-microphone", "leave-room(away)")
 		k.after(time.Minute).do(up()).want("reconnecting", "state=reconnecting").
-			wantEffects("set-muted(false)", "set-video-off(false)", "join-room(2)", "open-microphone", "open-camera(face)")
+			wantEffects("set-muted(false)", "set-video-off(false)", "set-outbox(0)", "join-room(2)", "open-microphone", "open-camera(face)")
 		k.do(joined(2)).want("reconnecting").do(peer(2)).want("reconnecting")
 		k.do(media(2)).want("active", "state=active")
 		if got := k.m.TimerSeconds(k.now); got != 180 {
@@ -218,7 +218,7 @@ func TestRoom(t *testing.T) {
 		k := joining(t).do(session.JoinFailed{Attempt: 1, Retryable: true}).
 			want("error:room_unavailable", "error=room_unavailable").
 			wantEffects("close-camera", "close-microphone", "leave-room(away)")
-		k.after(500*time.Millisecond).wantEffects("set-muted(false)", "set-video-off(false)", "join-room(2)")
+		k.after(500*time.Millisecond).wantEffects("set-muted(false)", "set-video-off(false)", "set-outbox(0)", "join-room(2)")
 		k.do(joined(2)).want("waiting/participant", "state=waiting")
 		joining(t).do(session.JoinFailed{Attempt: 1, Code: "room_full"}).want("error:room_full!", "error=room_full")
 	})
@@ -332,7 +332,7 @@ func TestRestart(t *testing.T) {
 		k := active(t).do(session.Mute{}, session.DisableVideo{})
 		k = again(t, k, 5*time.Second, false).want("reconnecting", "state=reconnecting").
 			wantEffects("set-muted(true)", "check-devices(1)", "open-microphone")
-		k.do(up()).wantEffects("set-muted(true)", "set-video-off(true)", "join-room(2)")
+		k.do(up()).wantEffects("set-muted(true)", "set-video-off(true)", "set-outbox(0)", "join-room(2)")
 		if k.m.Peer != "peer-1" {
 			t.Error("the identity changed")
 		}

@@ -49,6 +49,7 @@ const (
 	CodeNetwork              = "network_unavailable"
 	CodeRoom                 = "room_unavailable"
 	CodeBackend              = "backend_unavailable"
+	CodeUnauthorized         = "unauthorized"
 	// CodeTokenRefused in JoinFailed means: fetch a new token by the PUT. It is
 	// never shown as a session's error.
 	CodeTokenRefused = "token_refused"
@@ -259,6 +260,10 @@ const (
 	CodeCameraUnknown     = "camera_unknown"
 	CodeChatUnsupported   = "chat_unsupported"
 	CodeIssueUnsupported  = "report_issue_unsupported"
+	CodeIssueRequired     = "issue_required"
+	CodeMessageBad        = "bad_message"
+	CodeChatFull          = "chat_full"
+	CodeOutboxFull        = "outbox_full"       // given by the runner
 	CodeStore             = "store_unavailable" // given by the runner
 	CodeBusy              = "busy"              // given by the runner
 	CodeStopping          = "stopping"          // given by the runner

@@ -30,6 +30,10 @@ func TestRandomWalk(t *testing.T) {
 			return session.Permissions{Camera: session.Granted, Microphone: session.Granted}
 		},
 		loaded, joined, peer, media,
+		func(n int) session.What { return session.RoomLoaded{Attempt: n, Room: room(), Patch: patch()} },
+		func(int) session.What { return say(fmt.Sprint("w", rnd.IntN(1000))) },
+		func(n int) session.What { return heard(n, fmt.Sprint("w", rnd.IntN(1000))) },
+		func(n int) session.What { return acked(n, fmt.Sprint("w", rnd.IntN(1000))) },
 	}
 	for i := range walkEvents {
 		k := w.k
@@ -40,6 +44,14 @@ func TestRandomWalk(t *testing.T) {
 		}
 		if rnd.IntN(20) == 0 {
 			what = list[rnd.IntN(len(list))].what(k.m.Attempt - 1 - rnd.IntN(2)) // too late
+		}
+		switch w := what.(type) { // of the newest refresh, else hardly ever
+		case session.ScreenPatched:
+			w.Number = k.m.Refreshes
+			what = w
+		case session.RefreshFailed:
+			w.Number = k.m.Refreshes
+			what = w
 		}
 		if o, ok := what.(session.Open); ok {
 			o.Peer = fmt.Sprint("peer-", i)
@@ -56,6 +68,14 @@ func TestRandomWalk(t *testing.T) {
 		}
 		w.check(i, before, what)
 		reached[describe(k.m)]++
+		for what, there := range map[string]bool{
+			"a message that waits": w.outbox > 0, "a refresh": k.m.Refreshing, "a call without the backend": k.m.Unauthorized && k.m.State == session.Reconnecting,
+			"a report that is sent": k.m.ReportSent, "a control taken away": len(k.m.Screen.Hidden) > 0,
+		} {
+			if there {
+				reached[what]++
+			}
+		}
 		if k.m.Stopping || rnd.IntN(500) == 0 {
 			w.restart()
 		}
@@ -63,6 +83,7 @@ func TestRandomWalk(t *testing.T) {
 	for _, s := range []string{
 		"none", "waiting_permissions", "waiting/loading", "waiting/joining", "waiting/participant", "active",
 		"reconnecting", "ended", "timeout", "error:network_unavailable", "error:camera_permission_required", "error:room_unavailable!",
+		"error:unauthorized!", "a message that waits", "a refresh", "a call without the backend", "a report that is sent", "a control taken away",
 	} {
 		if reached[s] == 0 {
 			t.Errorf("the walk never came to %s", s)
@@ -92,6 +113,8 @@ type walker struct {
 	silent  bool
 	in      int // attempt that is joined
 	load    int
+	outbox  int // messages that the room was given
+	refresh int // number of the newest refresh that was asked for
 }
 
 func (w *walker) restart() {
@@ -106,7 +129,7 @@ func (w *walker) restart() {
 		}
 	}
 	w.k.m = m
-	w.camera, w.mic, w.silent, w.in, w.load = false, false, false, 0, 0
+	w.camera, w.mic, w.silent, w.in, w.load, w.outbox = false, false, false, 0, 0, 0
 	before := w.k.m
 	w.k.do(session.Restarted{})
 	w.check(-1, before, session.Restarted{})
@@ -154,7 +177,7 @@ func (w *walker) traces(fail func(string)) {
 	}
 	m.Error.Title = "" // shown for the last 60 s
 	b, err := json.Marshal(m)
-	if err != nil || strings.Contains(string(b), "CANARY") || m.Room != nil || m.Participants != nil || m.Title != "" || m.ChatOpen {
+	if err != nil || strings.Contains(string(b), "CANARY") || m.Room != nil || m.Participants != nil || m.Title != "" || m.ChatOpen || m.Messages != nil || m.Screen.Update != "" || m.Seen != nil {
 		fail("traces of the patient are left")
 	}
 }
@@ -182,7 +205,7 @@ func (w *walker) choices(before session.Model, what session.What, fail func(stri
 // world: the effects bring the world to the plan, and it never shows what it must not.
 func (w *walker) world(what session.What, fail func(string)) {
 	if _, ok := what.(session.Restarted); ok {
-		w.camera, w.mic, w.silent, w.in, w.load = false, false, false, 0, 0
+		w.camera, w.mic, w.silent, w.in, w.load, w.outbox = false, false, false, 0, 0, 0
 	}
 	for _, e := range w.k.effects {
 		switch e := e.(type) {
@@ -203,6 +226,14 @@ func (w *walker) world(what session.What, fail func(string)) {
 			w.load = e.Params.Attempt
 		case session.CancelLoad:
 			w.load = 0
+		case session.SetOutbox:
+			w.outbox = len(e.Messages)
+		case session.RefreshScreen:
+			w.refresh = e.Params.Number
+		case session.AckMessage:
+			if plan := session.Plan(w.k.m); plan.Join == nil || !slices.ContainsFunc(w.k.m.Messages, func(c session.Message) bool { return c.From == e.Participant && c.ID == e.ID }) {
+				fail("a message that is not kept was acknowledged, or nobody can be told")
+			}
 		case session.JoinRoom:
 			w.in, w.load = e.Params.Attempt, 0
 		case session.LeaveRoom:
@@ -216,7 +247,21 @@ func (w *walker) world(what session.What, fail func(string)) {
 	if (w.in != 0) != (plan.Join != nil) || plan.Join != nil && w.in != plan.Join.Attempt || plan.Load != nil && w.load != plan.Load.Attempt {
 		fail("the room is not as planned")
 	}
+	if plan.Refresh != nil && w.refresh != plan.Refresh.Number {
+		fail("the refresh that is planned was not asked for")
+	}
+	if w.outbox != len(plan.Outbox) || plan.Join == nil && w.outbox > 0 {
+		fail("the outbox is not as planned")
+	}
 	m := w.k.m
+	if len(m.Messages) > session.MaxMessages || m.ChatOpen && m.Unread > 0 {
+		fail("the chat is over its bound, or read and unread")
+	}
+	for _, c := range m.Controls() {
+		if !c.Visible && m.Running() && (c.Reference == "mute" || c.Reference == "end-call" || c.Reference == "disable-video") {
+			fail("the backend took a control of the patient's away")
+		}
+	}
 	if w.camera && (m.VideoOff || !m.Running() || m.Stopping || m.State == session.WaitingPermissions || m.State == session.Error) {
 		fail("the camera is open")
 	}

@@ -82,6 +82,22 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	return s, nil
 }
 
+// Guarded is the microphone behind a lock: a PCM that only who may read the file
+// at path can open (alsa-lib's file plugin opens it beside PCM; else snd_pcm_open
+// gives EACCES). What the file holds is heard instead, so /dev/zero's node is a good one.
+func (s *Server) Guarded(path string) (pcm string, err error) {
+	const name = "kiosk_mic_guarded"
+	conf, err := os.OpenFile(s.ALSAConfig, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("cannot add a guarded microphone: %w", err)
+	}
+	_, err = fmt.Fprintf(conf, "pcm.%s {\n\ttype file\n\tslave.pcm \"%s\"\n\tfile \"/dev/null\"\n\tinfile \"%s\"\n\tformat \"raw\"\n}\n", name, PCM, path)
+	if err = errors.Join(err, conf.Close()); err != nil {
+		return "", fmt.Errorf("cannot add a guarded microphone: %w", err)
+	}
+	return name, nil
+}
+
 // speaker is the sink that swallows what programs play. It is not the
 // microphone's: nobody hears themselves.
 const speaker = "speaker"

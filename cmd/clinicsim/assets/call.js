@@ -12,8 +12,9 @@ const FINAL = { superseded: 'superseded', unauthorized: 'refused', room_full: 'r
 /**
  * One clinician's place in the room. Its states: connecting, offline, waiting,
  * calling, active, interrupted, patient-left, patient-away, patient-lost, left,
- * superseded, refused. Events: `state` when state or patient changed, `remote`
- * (detail: a MediaStream, or null when there is no picture any more).
+ * vanished, superseded, refused. Events: `state` when state or patient changed,
+ * `remote` (detail: a MediaStream, or null when there is no picture any more),
+ * `channel` (detail: {peer, channel}, a data channel that the kiosk made).
  */
 export class Call extends EventTarget {
   state = 'connecting';
@@ -21,6 +22,7 @@ export class Call extends EventTarget {
   detail = ''; // what the server said with an error
   patient = null; // {peer, name} of the kiosk in the room
   lastBye = null; // {reason, peer, at} of the last peer-left
+  offers = 0; // that came since the page was loaded
   activeSince = 0; // unix ms of the first active, 0 before
   pc = null;
   #desk;
@@ -36,7 +38,7 @@ export class Call extends EventTarget {
   #packetsAt = 0;
   #lostSignal = false; // the patient's signalling is gone, media may still come
 
-  /** url: ws://.../signal; desk: {token, peer, name}; media: LocalMedia. */
+  /** url: ws://.../signal; desk: {token, peer, name, role}; media: LocalMedia. */
   constructor(url, desk, media) {
     super();
     this.#url = url;
@@ -61,6 +63,11 @@ export class Call extends EventTarget {
     this.#end('left');
   }
 
+  /** Is gone without a word, like a browser that crashed or a cable that was cut. */
+  vanish() {
+    this.#end('vanished');
+  }
+
   /** Sends other tracks from now on, without a new negotiation. */
   async refreshTracks() {
     const senders = this.pc?.getSenders() ?? [];
@@ -72,8 +79,8 @@ export class Call extends EventTarget {
   #dial() {
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
-    const { token, peer, name } = this.#desk;
-    socket.onopen = () => socket.send(JSON.stringify({ type: 'hello', token, peer, name, role: 'clinician' }));
+    const { token, peer, name, role } = this.#desk;
+    socket.onopen = () => socket.send(JSON.stringify({ type: 'hello', token, peer, name, role }));
     socket.onmessage = ({ data }) => {
       this.#work = this.#work
         .then(() => (socket === this.#socket ? this.#handle(JSON.parse(data)) : undefined))
@@ -109,6 +116,7 @@ export class Call extends EventTarget {
         if (m.from === this.patient?.peer) this.#parted(m.reason);
         return;
       case 'offer':
+        this.offers += 1;
         await this.#answer(m);
         return;
       case 'candidate':
@@ -186,6 +194,9 @@ export class Call extends EventTarget {
     pc.ontrack = ({ track }) => {
       remote.addTrack(track);
       this.dispatchEvent(new CustomEvent('remote', { detail: remote }));
+    };
+    pc.ondatachannel = ({ channel }) => {
+      if (this.pc === pc) this.dispatchEvent(new CustomEvent('channel', { detail: { peer: to, channel } }));
     };
     pc.onicecandidate = ({ candidate }) => {
       if (this.pc === pc) this.#send({ type: 'candidate', to, candidate: candidate?.toJSON() ?? null });

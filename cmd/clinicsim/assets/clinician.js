@@ -2,6 +2,7 @@
 // the screen, and to window.sim for tests.
 
 import { Call } from './call.js';
+import { Chat, showChat } from './chat.js';
 import { LocalMedia } from './media.js';
 import { FrameMeter, SoundMeter } from './meters.js';
 
@@ -15,37 +16,74 @@ const WORDS = {
   'patient-left': ['Waiting', 'The patient has left', 'The call starts again if the patient comes back.'],
   'patient-away': ['Waiting', 'The patient is away for a moment', 'The kiosk restarts and comes back by itself.'],
   'patient-lost': ['Waiting', 'Connection to the patient lost', 'The kiosk tries to come back by itself.'],
-  left: ['Left', 'You have left the call', 'Choose “Rejoin” to come back.'],
-  superseded: ['Elsewhere', 'The call is open in another window', 'Choose “Rejoin” to take it back here.'],
+  left: ['Left', 'You have left the call', 'Choose “Come back” to join again.'],
+  vanished: ['Vanished', 'This page has vanished without a word', 'The kiosk thinks that the line broke. Choose “Come back” to join again.'],
+  superseded: ['Elsewhere', 'The call is open in another window', 'Choose “Come back” to take it back here.'],
   refused: ['Refused', 'The server did not let you in', ''],
 };
-const OUTSIDE = ['left', 'superseded', 'refused'];
+const OUTSIDE = ['left', 'vanished', 'superseded', 'refused'];
+const ROLES = { clinician: 'Clinician’s side', interpreter: 'Interpreter’s side, sound only' };
 
 const $ = (id) => document.getElementById(id);
 const video = $('patient');
 
 async function start() {
-  const answer = await fetch('/clinician/desk');
+  const answer = await fetch(`${location.pathname}/desk`);
   if (!answer.ok) {
     showMessage('The page is closed', 'Open the address that clinicsim gave out when it started.');
     return;
   }
   const desk = await answer.json();
   const audio = new AudioContext({ latencyHint: 'interactive' });
-  const media = new LocalMedia(audio, desk.name);
+  const media = new LocalMedia(audio, desk);
   const frames = new FrameMeter();
   const sound = new SoundMeter(audio);
   const call = new Call(`ws://${location.host}/signal`, desk, media);
+  const chat = new Chat();
 
-  $('own').srcObject = new MediaStream(media.tracks.filter((t) => t.kind === 'video'));
+  showDesk(desk, media);
+  wireChat(call, chat);
   call.addEventListener('state', () => showState(call));
   call.addEventListener('remote', ({ detail }) => showRemote(detail, frames, sound));
   wireSound(audio);
-  wireButtons(call, media);
+  wireButtons(desk, call, media);
   setInterval(() => showFigures(call, frames, sound), 250);
   addEventListener('pagehide', () => call.leave('away'));
-  expose(call, frames, sound, media);
+  expose({ call, frames, sound, media, chat, desk });
   call.join();
+}
+
+/** Says whose page it is. Who is there by sound only has no picture to show or to hide. */
+function showDesk(desk, media) {
+  document.body.dataset.role = desk.role;
+  document.body.dataset.peer = desk.peer;
+  document.title = `Video appointment – ${desk.name}`;
+  $('who').textContent = `${ROLES[desk.role] ?? desk.role} · ${desk.name} · simulated clinic`;
+  $('hide').hidden = $('own-figure').hidden = desk.audio_only;
+  $('source-word').textContent = sourceWord(desk, media);
+  showOwn(media);
+}
+
+function sourceWord(desk, media) {
+  if (desk.audio_only) return media.usesCamera ? 'Use test tone' : 'Use my microphone';
+  return media.usesCamera ? 'Use test picture' : 'Use my camera';
+}
+
+function showOwn(media) {
+  $('own').srcObject = new MediaStream(media.tracks.filter((t) => t.kind === 'video'));
+}
+
+function wireChat(call, chat) {
+  call.addEventListener('state', () => {
+    if (call.patient) chat.meet(call.patient.peer);
+  });
+  call.addEventListener('channel', ({ detail: { peer, channel } }) => {
+    if (channel.label !== 'chat') return;
+    chat.meet(peer);
+    chat.attach(channel);
+  });
+  const part = (id) => $(`chat-${id}`);
+  showChat(chat, { list: part('list'), form: part('form'), input: part('text'), button: part('send'), hint: part('hint') });
 }
 
 /** Shows and measures the patient's stream, or nothing where stream is null. */
@@ -94,7 +132,7 @@ function wireSound(audio) {
   setTimeout(check, 300); // give a context that may start the time to do so
 }
 
-function wireButtons(call, media) {
+function wireButtons(desk, call, media) {
   const toggle = (id, on, act) => {
     $(id).addEventListener('click', () => {
       act();
@@ -111,11 +149,12 @@ function wireButtons(call, media) {
       note(err.name === 'NotFoundError' ? 'No camera or microphone was found.' : 'The browser did not give the camera.');
     }
     $('source').setAttribute('aria-pressed', String(media.usesCamera));
-    $('source-word').textContent = media.usesCamera ? 'Use test picture' : 'Use my camera';
-    $('own').srcObject = new MediaStream(media.tracks.filter((t) => t.kind === 'video'));
+    $('source-word').textContent = sourceWord(desk, media);
+    showOwn(media);
     await call.refreshTracks();
   });
   $('hangup').addEventListener('click', () => call.leave('bye'));
+  $('vanish').addEventListener('click', () => call.vanish());
   $('rejoin').addEventListener('click', () => call.join());
 }
 
@@ -131,6 +170,7 @@ function showState(call) {
   $('label').hidden = !live;
   $('label').textContent = call.patient?.name || 'Patient';
   $('hangup').hidden = OUTSIDE.includes(call.state);
+  $('vanish').hidden = $('hangup').hidden;
   $('rejoin').hidden = !$('hangup').hidden;
 }
 
@@ -159,14 +199,16 @@ function showFigures(call, frames, sound) {
   $('level').value = Math.min(1, sound.rms * 4);
 }
 
-/** window.sim: what tests read. Every value is live. */
-function expose(call, frames, sound, media) {
+/** window.sim, also called window.clinic: what tests read and do. Every value is live. */
+function expose({ call, frames, sound, media, chat, desk }) {
   window.sim = {
+    desk: { peer: desk.peer, name: desk.name, role: desk.role, audioOnly: desk.audio_only, toneHz: desk.tone_hz },
     get state() { return call.state; },
     get history() { return call.history; },
     get patient() { return call.patient; },
     get lastBye() { return call.lastBye; },
     get pc() { return call.pc; },
+    get offers() { return call.offers; },
     get frames() { return frames.frames; },
     get coded() { return frames.coded; },
     get lost() { return frames.lost; },
@@ -175,10 +217,30 @@ function expose(call, frames, sound, media) {
     get lastFrameAt() { return frames.lastAt; },
     get size() { return frames.size; },
     get audio() { return { rms: sound.rms, peakHz: sound.peakHz, history: sound.history }; },
+    get messages() { return chat.messages; },
+    get chatOpen() { return chat.open; },
+    get gap() { return frames.gaps.figures; },
+    get switches() { return frames.gaps.switches; },
     percentile: (p) => frames.percentile(p),
+    frameLog: () => JSON.stringify(frames.gaps.frames),
+    resetGap: () => frames.gaps.reset(),
+    leave: () => call.leave('bye'),
+    vanish: () => call.vanish(),
+    comeBack: () => call.join(),
+    setMuted: (on) => press('mute', on),
+    setHidden: (on) => press('hide', on),
+    sendChat: (text) => chat.send(text),
+    dropChat: () => chat.drop(),
     call,
     media,
+    chat,
   };
+  window.clinic = window.sim;
+}
+
+/** Brings a toggle button to on or off as a click does. */
+function press(id, on) {
+  if (($(id).getAttribute('aria-pressed') === 'true') !== on) $(id).click();
 }
 
 start();

@@ -1,5 +1,6 @@
 // Reads the block code of every decoded frame, off the page's main thread.
-// In: a stream of VideoFrames. Out: one {at, width, height, code} a frame, then {done}.
+// In: a stream of VideoFrames. Out: one {at, since, width, height, code} a frame, then
+// {done}. at is unix ms, since is monotonic: ms since the epoch of the time origin.
 
 import { FrameReader, WallClock } from './blocks.js';
 
@@ -12,6 +13,7 @@ self.onmessage = async ({ data: readable }) => {
     const { value: frame, done } = await reader.read();
     if (done) break;
     const at = clock.now();
+    const since = performance.timeOrigin + performance.now();
     let code = null;
     try {
       code = await blocks.read(frame);
@@ -20,7 +22,7 @@ self.onmessage = async ({ data: readable }) => {
     }
     const { displayWidth: width, displayHeight: height } = frame;
     frame.close();
-    self.postMessage({ at, width, height, code });
+    self.postMessage({ at, since, width, height, code });
   }
   self.postMessage({ done: true });
 };

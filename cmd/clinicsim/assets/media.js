@@ -7,23 +7,25 @@ import { paintPicture } from './picture.js';
 const WIDTH = 640;
 const HEIGHT = 360;
 const FPS = 25;
-const TONE_HZ = 660;
 const TONE_GAIN = 0.15;
 
-/** Local media: a stream with one audio and one video track that stays the call's own. */
+/** Local media: an audio track and, but for who is there by sound only, a video track. */
 export class LocalMedia {
   #audio;
-  #name;
+  #desk;
   #synthetic;
   #camera = null;
   muted = false;
   hidden = false;
 
-  /** audio is the page's AudioContext, name is painted into the picture. */
-  constructor(audio, name) {
+  /**
+   * audio is the page's AudioContext. desk says what to make: name is painted
+   * into the picture, whose frames count from counter_base; tone_hz; audio_only.
+   */
+  constructor(audio, desk) {
     this.#audio = audio;
-    this.#name = name;
-    this.#synthetic = [this.#makePicture(), this.#makeTone()];
+    this.#desk = desk;
+    this.#synthetic = desk.audio_only ? [this.#makeTone()] : [this.#makePicture(), this.#makeTone()];
   }
 
   /** The tracks to send now. */
@@ -37,8 +39,8 @@ export class LocalMedia {
 
   /** Changes to the real camera and microphone; rejects where the person or the machine says no. */
   async useCamera() {
-    const constraints = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
-    const camera = await navigator.mediaDevices.getUserMedia({ video: constraints, audio: true });
+    const picture = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+    const camera = await navigator.mediaDevices.getUserMedia({ video: this.#desk.audio_only ? false : picture, audio: true });
     this.useTestPicture(); // ends a camera that was in use already
     this.#camera = camera;
     this.#apply();
@@ -68,7 +70,7 @@ export class LocalMedia {
   }
 
   #makeTone() {
-    const tone = new OscillatorNode(this.#audio, { frequency: TONE_HZ });
+    const tone = new OscillatorNode(this.#audio, { frequency: this.#desk.tone_hz });
     const soft = new GainNode(this.#audio, { gain: TONE_GAIN });
     const out = new MediaStreamAudioDestinationNode(this.#audio, { channelCount: 1 });
     tone.connect(soft).connect(out);
@@ -81,7 +83,8 @@ export class LocalMedia {
     const track = new MediaStreamTrackGenerator({ kind: 'video' });
     const worker = new Worker('/assets/picture-worker.js', { type: 'module' });
     const { writable } = track;
-    worker.postMessage({ writable, width: WIDTH, height: HEIGHT, fps: FPS, name: this.#name }, [writable]);
+    const { name, counter_base: first } = this.#desk;
+    worker.postMessage({ writable, width: WIDTH, height: HEIGHT, fps: FPS, name, first }, [writable]);
     return track;
   }
 
@@ -92,8 +95,8 @@ export class LocalMedia {
     canvas.height = HEIGHT;
     const ctx = canvas.getContext('2d', { alpha: false });
     const clock = new WallClock();
-    let counter = 0;
-    const paint = () => paintPicture(ctx, WIDTH, HEIGHT, counter++, clock.now(), this.#name);
+    let counter = this.#desk.counter_base;
+    const paint = () => paintPicture(ctx, WIDTH, HEIGHT, counter++, clock.now(), this.#desk.name);
     paint();
     every(1000 / FPS, paint);
     return canvas.captureStream(FPS).getVideoTracks()[0];

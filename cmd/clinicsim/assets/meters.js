@@ -1,6 +1,7 @@
 // Measures what arrives: frames with their block codes, and sound.
 
 import { FrameReader, WallClock } from './blocks.js';
+import { GapLog } from './gaps.js';
 import { every } from './media.js';
 
 const KEPT_LATENCIES = 2000;
@@ -16,6 +17,7 @@ export class FrameMeter {
   arrivals = []; // {at, counter} of the same frames, at in unix ms
   lastAt = 0; // when the last frame came, unix ms
   size = { width: 0, height: 0 };
+  gaps = new GapLog();
   #last = null;
   #stop = () => {};
 
@@ -61,10 +63,11 @@ export class FrameMeter {
     const next = async () => {
       if (!running) return;
       const at = clock.now();
+      const since = performance.timeOrigin + performance.now();
       const frame = new VideoFrame(video);
       const code = await reader.read(frame).catch(() => null);
       frame.close();
-      this.#take({ at, width: video.videoWidth, height: video.videoHeight, code });
+      this.#take({ at, since, width: video.videoWidth, height: video.videoHeight, code });
       if (running) video.requestVideoFrameCallback(next);
     };
     video.requestVideoFrameCallback(next);
@@ -73,7 +76,8 @@ export class FrameMeter {
     };
   }
 
-  #take({ at, width, height, code }) {
+  #take({ at, since, width, height, code }) {
+    this.gaps.take(code ? code.counter : null, since - performance.timeOrigin);
     this.frames += 1;
     this.lastAt = at;
     this.size = { width, height };

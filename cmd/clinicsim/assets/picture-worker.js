@@ -1,16 +1,16 @@
 // Makes the frames of the test picture off the main thread: a worker's timer
 // and an OffscreenCanvas go on when the page is in the background.
-// In: {writable, width, height, fps, name}. The frames go into writable.
+// In: {writable, width, height, fps, name, first}; first is the first frame's counter. The frames go into writable.
 
 import { WallClock } from './blocks.js';
 import { paintPicture } from './picture.js';
 
-self.onmessage = async ({ data: { writable, width, height, fps, name } }) => {
+self.onmessage = async ({ data: { writable, width, height, fps, name, first } }) => {
   const clock = new WallClock();
   const ctx = new OffscreenCanvas(width, height).getContext('2d', { alpha: false, willReadFrequently: true });
   const writer = writable.getWriter();
   const begin = performance.now();
-  let counter = 0;
+  let counter = first;
   let due = 0;
   const step = async () => {
     paintPicture(ctx, width, height, counter, clock.now(), name);

@@ -65,6 +65,11 @@ type Hub struct {
 
 	mu      sync.Mutex
 	closed  bool
+	trouble Trouble
+	calm    context.Context    //nolint:containedctx // until the next trouble: the life of connections that are kept silent
+	stir    context.CancelFunc // ends calm
+	epoch   context.Context    //nolint:containedctx // until the next drop: the life of connections
+	drop    context.CancelFunc // ends epoch
 	conns   int
 	members []*client // who has said hello, in the order of joining
 }
@@ -82,7 +87,10 @@ func New(opts Options) *Hub {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	life, end := context.WithCancel(context.Background())
-	return &Hub{opts: opts, life: life, end: end}
+	h := &Hub{opts: opts, life: life, end: end}
+	h.calm, h.stir = context.WithCancel(life)
+	h.epoch, h.drop = context.WithCancel(life)
+	return h
 }
 
 // ServeHTTP takes one WebSocket and serves it until it ends. Browsers of
@@ -93,12 +101,23 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.release()
+	h.mu.Lock()
+	now, calm, epoch := h.trouble, h.calm, h.epoch
+	h.mu.Unlock()
+	if now.Refuse || now.Drop {
+		http.Error(w, "The signalling is out of order.", http.StatusServiceUnavailable)
+		return
+	}
+	if now.Silent {
+		h.ignore(calm, w, r)
+		return
+	}
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		return // Accept has answered
 	}
 	conn.SetReadLimit(signal.MaxMessage)
-	newClient(h, conn).serve(h.life)
+	newClient(h, conn).serve(epoch)
 }
 
 func (h *Hub) admit() error {
@@ -140,6 +159,9 @@ func (h *Hub) Close() {
 	h.mu.Unlock()
 	h.end()
 	h.wg.Wait()
+	// Children of life, ended with it; called for their own sake.
+	h.stir()
+	h.drop()
 }
 
 // sees tells whether two members are in a room together.

@@ -1,11 +1,15 @@
 package sim
 
 import (
+	"cmp"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"maps"
+	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,8 +34,9 @@ type appointment struct {
 }
 
 // open gives the appointment's room token, the same as long as it lives, so
-// that a kiosk that comes back supersedes itself.
-func (a *appointments) open(id string, now time.Time) (appointment, error) {
+// that a kiosk that comes back supersedes itself. life is that of a token made
+// now; 0 is the usual one.
+func (a *appointments) open(id string, now time.Time, life time.Duration) (appointment, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	have := a.byID[id]
@@ -43,10 +48,20 @@ func (a *appointments) open(id string, now time.Time) (appointment, error) {
 		a.byID[id] = have
 	}
 	// Renewed when half its life is over: what we hand out is good for an hour.
-	if have.token == "" || now.After(have.expires.Add(-tokenLife/2)) {
-		have.token, have.expires = rand.Text(), now.Add(tokenLife)
+	life = cmp.Or(life, tokenLife)
+	if left := have.expires.Sub(now); have.token == "" || left < life/2 || left > life {
+		have.token, have.expires = rand.Text(), now.Add(life)
 	}
 	return *have, nil
+}
+
+// expire makes the present tokens worthless.
+func (a *appointments) expire() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, have := range a.byID {
+		have.token, have.expires = "", time.Time{}
+	}
 }
 
 // room gives the id of the appointment whose token this is.
@@ -54,45 +69,123 @@ func (a *appointments) room(token string, now time.Time) (string, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, have := range a.byID {
-		if subtle.ConstantTimeCompare([]byte(have.token), []byte(token)) == 1 {
+		if have.token == "" {
+			continue // expired by order
+		}
+		if same(have.token, token) {
 			return id, now.Before(have.expires)
 		}
 	}
 	return "", false
 }
 
-// videoRoom answers PUT /api/v3/appointments/{id}/video-room. Behaviours that
-// a test asks for (302, 405, 500, slow, silent) have their place between the
-// checks and answerScreen.
+// videoRoom answers PUT and PATCH /api/v3/appointments/{id}/video-room.
 func (c *clinic) videoRoom(w http.ResponseWriter, r *http.Request) {
-	if !c.authorized(r) {
-		// The published refusal: an empty body and where to log in.
-		w.Header().Set("X-Forward", "http://"+c.host+"/login")
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	if r.Method != http.MethodPut {
-		w.Header().Set("Allow", http.MethodPut)
-		writeJSON(w, http.StatusMethodNotAllowed, map[string]any{
-			"error": "method_not_allowed", "timestamp": time.Now().UTC().Format(time.RFC3339), "patches": map[string]any{},
-		})
+	body, ok := c.admit(w, r, maxBody, http.MethodPut, http.MethodPatch)
+	if !ok {
 		return
 	}
 	if problem := checkHeaders(r.Header); problem != "" {
 		http.Error(w, problem, http.StatusBadRequest)
 		return
 	}
-	id := r.PathValue("id")
-	if !appointmentID(id) {
+	if r.Method == http.MethodPatch {
+		c.update(w, r, body)
+		return
+	}
+	told := c.behaviour.take(http.MethodPut)
+	if !c.misbehave(w, r, told) {
+		c.answerScreen(w, r, told)
+	}
+}
+
+// permission answers PUT .../video-room/permission, where a 302 leads to: the
+// prerequisite is taken as met.
+func (c *clinic) permission(w http.ResponseWriter, r *http.Request) {
+	if _, ok := c.admit(w, r, maxBody, http.MethodPut); !ok {
+		return
+	}
+	if problem := checkHeaders(r.Header); problem != "" {
+		http.Error(w, problem, http.StatusBadRequest)
+		return
+	}
+	c.answerScreen(w, r, Answer{})
+}
+
+// update answers a PATCH: something happened at the kiosk, and here is what
+// changes on its screen.
+func (c *clinic) update(w http.ResponseWriter, r *http.Request, body []byte) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	form, formErr := url.ParseQuery(string(body))
+	if err != nil || formErr != nil || kind != "application/x-www-form-urlencoded" || form.Get("update") == "" {
+		http.Error(w, "A PATCH is a urlencoded form with the field update.", http.StatusBadRequest)
+		return
+	}
+	annotate(w, func(e *Entry) { e.Update = form.Get("update") })
+	told := c.behaviour.take(http.MethodPatch)
+	if c.misbehave(w, r, told) {
+		return
+	}
+	change := c.behaviour.roomNow()
+	answer := map[string]any{"patches": patches(change, told.Title)}
+	addTimer(answer, change, r)
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// patches are those that the room has now, and the title's.
+func patches(change RoomChange, title string) map[string]any {
+	out := map[string]any{}
+	maps.Copy(out, change.Patches)
+	if title != "" {
+		out["title"] = map[string]any{"value": title}
+	}
+	return out
+}
+
+// addTimer asks for a PATCH of the video room after the room's timeout.
+func addTimer(answer map[string]any, change RoomChange, r *http.Request) {
+	if change.Timeout > 0 {
+		answer["timeout"] = change.Timeout
+		answer["update"] = roomPath(r.PathValue("id"))
+	}
+}
+
+func roomPath(id string) string { return "/api/v3/appointments/" + id + "/video-room" }
+
+// admit checks what holds for every request of the kiosk and reads its body,
+// or answers why not.
+func (c *clinic) admit(w http.ResponseWriter, r *http.Request, most int64, methods ...string) ([]byte, bool) {
+	if !c.authorized(r) {
+		c.unauthorized(w)
+		return nil, false
+	}
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		notAllowed(w, "", nil)
+		return nil, false
+	}
+	if !appointmentID(r.PathValue("id")) {
 		http.Error(w, "There is no such appointment.", http.StatusNotFound)
-		return
+		return nil, false
 	}
-	have, err := c.appointments.open(id, time.Now())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+	return readAll(w, r, most)
+}
+
+// unauthorized is the published refusal: an empty body and where to log in.
+func (c *clinic) unauthorized(w http.ResponseWriter) {
+	w.Header().Set("X-Forward", "http://"+c.host+"/login")
+	w.WriteHeader(http.StatusUnauthorized)
+}
+
+// notAllowed is the published refusal of what the state forbids: a PATCH's
+// answer with an error.
+func notAllowed(w http.ResponseWriter, code string, patches map[string]any) {
+	if patches == nil {
+		patches = map[string]any{}
 	}
-	c.answerScreen(w, r, have)
+	writeJSON(w, http.StatusMethodNotAllowed, map[string]any{
+		"error": cmp.Or(code, "method_not_allowed"), "timestamp": time.Now().UTC().Format(time.RFC3339), "patches": patches,
+	})
 }
 
 // appointmentID tells whether id can be one: 1 to 128 unreserved characters
@@ -106,8 +199,13 @@ func appointmentID(id string) bool {
 }
 
 func (c *clinic) authorized(r *http.Request) bool {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && subtle.ConstantTimeCompare([]byte(token), []byte(c.token)) == 1
+	token, ok := bearer(r)
+	return ok && same(token, c.token)
+}
+
+// bearer gives a request's bearer token (RFC 6750 section 2.1).
+func bearer(r *http.Request) (string, bool) {
+	return strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 }
 
 // checkHeaders says what is wrong with the headers that every request of a
@@ -154,28 +252,46 @@ func screenElements() []element {
 }
 
 // answerScreen writes the screen document with its room.
-func (c *clinic) answerScreen(w http.ResponseWriter, r *http.Request, a appointment) {
-	writeJSON(w, http.StatusOK, map[string]any{
-		"title":    "Video appointment",
+func (c *clinic) answerScreen(w http.ResponseWriter, r *http.Request, told Answer) {
+	id, change := r.PathValue("id"), c.behaviour.roomNow()
+	screen := map[string]any{
+		"title":    cmp.Or(told.Title, "Video appointment"),
 		"type":     "Video",
 		"blocking": false,
 		"locale":   "en",
-		"url":      r.URL.EscapedPath(),
+		"url":      roomPath(id),
 		"elements": screenElements(),
-		"patches":  map[string]any{},
-		"room": map[string]any{
-			"provider":        "direct",
-			"url":             "ws://" + c.host + "/signal",
-			"token":           a.token,
-			"expires":         a.expires.UTC().Format(time.RFC3339),
-			"ice_servers":     []any{},
-			"participant":     map[string]any{"name": c.cfg.Name, "role": "clinician"},
-			"session_seconds": c.cfg.SessionSeconds,
-			"wait_seconds":    c.cfg.WaitSeconds,
-			"chat":            true,
-			"report_issue":    true,
-		},
-	})
+		"patches":  patches(change, ""),
+	}
+	if told.Error != "" {
+		screen["error"] = told.Error
+	}
+	addTimer(screen, change, r)
+	if !told.NoRoom {
+		have, err := c.appointments.open(id, time.Now(), time.Duration(change.ExpiresSeconds)*time.Second)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		screen["room"] = c.roomDocument(have, change)
+	}
+	writeJSON(w, http.StatusOK, screen)
+}
+
+// roomDocument is what the screen says about the room.
+func (c *clinic) roomDocument(a appointment, change RoomChange) map[string]any {
+	return map[string]any{
+		"provider":        "direct",
+		"url":             "ws://" + c.host + "/signal",
+		"token":           a.token,
+		"expires":         a.expires.UTC().Format(time.RFC3339),
+		"ice_servers":     []any{},
+		"participant":     map[string]any{"name": c.cfg.Name, "role": "clinician"},
+		"session_seconds": cmp.Or(change.SessionSeconds, c.cfg.SessionSeconds),
+		"wait_seconds":    cmp.Or(change.WaitSeconds, c.cfg.WaitSeconds),
+		"chat":            change.Chat == nil || *change.Chat,
+		"report_issue":    change.ReportIssue == nil || *change.ReportIssue,
+	}
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

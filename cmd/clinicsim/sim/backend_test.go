@@ -119,6 +119,10 @@ func TestBackendRefuses(t *testing.T) {
 		{"wrong token, wrong method", http.MethodGet, roomPath, nil, 401},
 		{"GET", http.MethodGet, roomPath, clinic.kioskHeaders(), 405},
 		{"POST", http.MethodPost, roomPath, clinic.kioskHeaders(), 405},
+		{"a report with PUT", http.MethodPut, roomPath + "/issue/report", clinic.kioskHeaders(), 405},
+		{"a permission with POST", http.MethodPost, roomPath + "/permission", clinic.kioskHeaders(), 405},
+		{"a report without token", http.MethodPost, roomPath + "/issue/report", nil, 401},
+		{"a permission without camera", http.MethodPut, roomPath + "/permission", with("X-Camera", ""), 400},
 		{"unknown camera", http.MethodPut, roomPath, with("X-Camera", "granted"), 400},
 		{"no microphone", http.MethodPut, roomPath, with("X-Microphone", ""), 400},
 		{"no device", http.MethodPut, roomPath, with("X-Device", ""), 400},
@@ -179,8 +183,8 @@ func TestLogAndRoomForTests(t *testing.T) {
 		entries[i].Time = time.Time{}
 	}
 	want := []sim.Entry{
-		{Method: http.MethodPut, Path: roomPath, Camera: "Granted", Microphone: "Granted", Device: "Desktop", Status: 200},
-		{Method: http.MethodPut, Path: roomPath, Camera: "Denied", Microphone: "Query", Status: 401},
+		{Seq: 1, Method: http.MethodPut, Path: roomPath, Camera: "Granted", Microphone: "Granted", Device: "Desktop", Status: 200},
+		{Seq: 2, Method: http.MethodPut, Path: roomPath, Camera: "Denied", Microphone: "Query", Status: 401},
 	}
 	if !reflect.DeepEqual(entries, want) {
 		t.Errorf("log %+v, want %+v", entries, want)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"crypto/rand"
 	"io/fs"
 	"net/http"
@@ -17,24 +18,33 @@ type clinic struct {
 	host         string // ADDRESS:PORT of the listener
 	token        string // the kiosk's
 	appointments appointments
+	control      string          // opens /sim/, beside the kiosk's token
+	life         context.Context //nolint:containedctx // the clinic's own life, ended by close
+	end          context.CancelFunc
+	behaviour    behaviour
+	reports      reports
 	journal      journal
-	door         *door
+	doors        map[string]*door // by seat
 	hub          *hub.Hub
 	files        fs.FS
 }
 
 func newClinic(cfg Config, host, token string) *clinic {
 	c := &clinic{
-		cfg: cfg, host: host, token: token,
+		cfg: cfg, host: host, token: token, control: newSecret(),
 		appointments: appointments{byID: map[string]*appointment{}},
-		door:         newDoor(cfg.Name),
+		doors:        newDoors(cfg),
 		files:        assets.Files(),
 	}
+	c.life, c.end = context.WithCancel(context.Background())
+	c.behaviour.reset()
 	opts := cfg.Hub
 	opts.Log = cfg.Log
 	opts.Authorize = func(token string) (string, bool) {
-		if same(token, c.door.desk.Token) {
-			return hub.AllRooms, true
+		for _, d := range c.doors {
+			if same(token, d.desk.Token) {
+				return hub.AllRooms, true
+			}
 		}
 		return c.appointments.room(token, time.Now())
 	}
@@ -46,17 +56,22 @@ func newClinic(cfg Config, host, token string) *clinic {
 func (c *clinic) handler() http.Handler {
 	api := http.NewServeMux()
 	api.HandleFunc("/api/v3/appointments/{id}/video-room", c.videoRoom)
+	api.HandleFunc("/api/v3/appointments/{id}/video-room/permission", c.permission)
+	api.HandleFunc("/api/v3/appointments/{id}/video-room/issue/report", c.issueReport)
 
 	mux := http.NewServeMux()
-	mux.Handle("/api/", c.journal.record(http.MaxBytesHandler(api, maxBody)))
+	mux.Handle("/api/", c.journal.record(api))
 	mux.Handle("GET /signal", c.hub)
 	mux.HandleFunc("GET /sim/log", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, c.journal.list()) })
 	mux.HandleFunc("GET /sim/room", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"peers": c.hub.Members()})
 	})
-	mux.HandleFunc("GET /open/{code}", c.door.open)
-	mux.HandleFunc("GET /clinician", c.page)
-	mux.HandleFunc("GET /clinician/desk", c.desk)
+	mux.Handle("/sim/", c.controlRoutes())
+	mux.HandleFunc("GET /open/{code}", c.open)
+	for _, d := range c.doors {
+		mux.HandleFunc("GET /"+d.seat, func(w http.ResponseWriter, r *http.Request) { c.page(w, r, d) })
+		mux.HandleFunc("GET /"+d.seat+"/desk", d.tell)
+	}
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(c.files)))
 	return c.guard(mux)
 }
@@ -94,9 +109,28 @@ func contentPolicy(host string) string {
 		"connect-src 'self' ws://" + host + "; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// page serves the clinician's page to whom the one-use address has let in.
-func (c *clinic) page(w http.ResponseWriter, r *http.Request) {
-	if !c.door.inside(r) {
+// open answers GET /open/{code}: the door that the code belongs to opens once.
+func (c *clinic) open(w http.ResponseWriter, r *http.Request) {
+	code := r.PathValue("code")
+	for _, d := range c.doors {
+		switch known, fresh := d.use(code); {
+		case !known:
+		case fresh:
+			d.enter(w, r)
+			return
+		default:
+			plainPage(w, http.StatusGone, "This address has been used",
+				"It works once. Go back to the window that it opened, or start clinicsim anew for another address.")
+			return
+		}
+	}
+	plainPage(w, http.StatusNotFound, "This address opens nothing",
+		"Copy the whole address that clinicsim gave out when it started.")
+}
+
+// page serves a clinician's page to whom its one-use address has let in.
+func (c *clinic) page(w http.ResponseWriter, r *http.Request, d *door) {
+	if !d.inside(r) {
 		plainPage(w, http.StatusUnauthorized, "The clinician's page is closed",
 			"Open the address that clinicsim gave out when it started. It works once, in one browser.")
 		return
@@ -104,13 +138,24 @@ func (c *clinic) page(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, c.files, "clinician.html")
 }
 
-// desk tells the page who it is and with which token it joins.
-func (c *clinic) desk(w http.ResponseWriter, r *http.Request) {
-	if !c.door.inside(r) {
-		http.Error(w, "Open the clinician's page first.", http.StatusUnauthorized)
-		return
+// address is the one-use address with this code.
+func (c *clinic) address(code string) string { return "http://" + c.host + "/open/" + code }
+
+// addresses are those of the launch file.
+func (c *clinic) addresses() Addresses {
+	return Addresses{
+		Backend:     "http://" + c.host,
+		Clinician:   c.address(c.doors[seatClinician].invite()),
+		Second:      c.address(c.doors[seatSecond].invite()),
+		Interpreter: c.address(c.doors[seatInterpreter].invite()),
+		Control:     c.control,
 	}
-	writeJSON(w, http.StatusOK, c.door.desk)
+}
+
+// close ends the signalling and every answer that waits.
+func (c *clinic) close() {
+	c.end()
+	c.hub.Close()
 }
 
 func newSecret() string { return rand.Text() }

@@ -24,6 +24,7 @@ type running struct {
 	sim.Addresses
 	token  string
 	client *http.Client
+	end    context.CancelFunc // ends it early
 }
 
 // start runs a clinic until the test's end and checks that it ends cleanly.
@@ -32,10 +33,13 @@ func start(t *testing.T, cfg sim.Config) *running {
 	if cfg.TokenFile == "" {
 		cfg.TokenFile = filepath.Join(t.TempDir(), "token")
 	}
+	// On a busy machine a page or a test's kiosk may leave a ping unanswered for
+	// longer than a clinic would wait.
+	cfg.Hub.PingWait = wait
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan sim.Addresses, 1), make(chan error, 1)
 	go func() { ended <- sim.Run(ctx, cfg, func(a sim.Addresses) { ready <- a }) }()
-	r := &running{}
+	r := &running{end: cancel}
 	select {
 	case r.Addresses = <-ready:
 	case err := <-ended:

@@ -59,11 +59,14 @@ func logConsole(t *testing.T, ctx context.Context) {
 	}
 }
 
+// pageWait is the deadline of what several browsers and codecs must do first.
+const pageWait = 3 * wait
+
 // until waits in the page until the JavaScript condition holds. It polls from
 // here: the page's strict CSP forbids the driver's own poll function.
 func until(t *testing.T, ctx context.Context, condition string) {
 	t.Helper()
-	deadline := time.Now().Add(wait)
+	deadline := time.Now().Add(pageWait)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -140,7 +143,7 @@ func TestPageInACall(t *testing.T) {
 
 	// A restart keeps the connection, a fresh offer makes another.
 	evaluate[bool](t, page, `(window.before = sim.pc) !== null`)
-	k.describe(true)
+	k.line("").describe(true)
 	until(t, page, `sim.pc === window.before && sim.pc.signalingState === 'stable' && sim.pc.remoteDescription.sdp.includes('ice-ufrag')`)
 	k.expect(signal.Answer)
 

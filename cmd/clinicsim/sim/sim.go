@@ -1,5 +1,5 @@
 // Package sim is the simulated clinic: the appointments backend, the signalling
-// server and the clinician's page behind one HTTP address on loopback.
+// server and the pages of up to three clinicians behind one HTTP address on loopback.
 //
 // It owns the listener, the files with the kiosk's token and with the
 // addresses, and what an appointment is. For cmd/clinicsim and tests; nothing
@@ -33,8 +33,9 @@ type Config struct {
 	LaunchFile string
 	// SessionSeconds and WaitSeconds go into the room; defaults 1800 and 900.
 	SessionSeconds, WaitSeconds int
-	// Name is the clinician's; default "Dr. Example".
-	Name string
+	// Name is the clinician's; default "Dr. Example". SecondName and
+	// InterpreterName are the others'; defaults "Dr. Sample" and "Interpreter Example".
+	Name, SecondName, InterpreterName string
 	// Log gets one line a request and a join; nil discards.
 	Log *slog.Logger
 	// Hub tunes the signalling; Authorize and Log are set here.
@@ -45,8 +46,13 @@ type Config struct {
 type Addresses struct {
 	// Backend is the base of the kiosk's API, without a path.
 	Backend string `json:"backend"`
-	// Clinician opens the clinician's page, once.
-	Clinician string `json:"clinician"`
+	// Clinician opens the clinician's page, once. Second does so for another
+	// clinician, Interpreter for an interpreter who has no camera.
+	Clinician   string `json:"clinician"`
+	Second      string `json:"second"`
+	Interpreter string `json:"interpreter"`
+	// Control is the bearer token of /sim/behave and its like.
+	Control string `json:"control"`
 }
 
 // Bounds of the server.
@@ -85,8 +91,7 @@ func Run(ctx context.Context, cfg Config, ready func(Addresses)) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
-	addresses := Addresses{Backend: "http://" + host, Clinician: "http://" + host + "/open/" + clinic.door.code}
-	err = announce(cfg.LaunchFile, addresses, ready)
+	err = announce(cfg.LaunchFile, clinic.addresses(), ready)
 	if err == nil {
 		select {
 		case <-ctx.Done():
@@ -112,7 +117,7 @@ func announce(path string, a Addresses, ready func(Addresses)) error {
 // stop ends the server and the signalling and waits for both.
 func stop(server *http.Server, c *clinic, served <-chan error, launch string) error {
 	// Hijacked connections are the hub's: Shutdown knows nothing of them.
-	c.hub.Close()
+	c.close()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	err := server.Shutdown(ctx)
@@ -135,6 +140,8 @@ func (c Config) withDefaults() Config {
 	c.SessionSeconds = cmp.Or(c.SessionSeconds, 1800)
 	c.WaitSeconds = cmp.Or(c.WaitSeconds, 900)
 	c.Name = cmp.Or(c.Name, "Dr. Example")
+	c.SecondName = cmp.Or(c.SecondName, "Dr. Sample")
+	c.InterpreterName = cmp.Or(c.InterpreterName, "Interpreter Example")
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -50,7 +50,8 @@ var (
 
 // Code is what one frame says about itself.
 type Code struct {
-	// Counter is the number of the frame since its stream started.
+	// Counter is the number of the frame since its stream started, from the
+	// camera's base on (fakecam's -counter-base).
 	Counter uint32
 	// Ticks is the time of making: unix time in units of 100 us, 48 bits.
 	Ticks uint64

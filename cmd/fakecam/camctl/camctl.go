@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,8 @@ const (
 	stopWait  = 5 * time.Second
 )
 
-// Client drives the fakecam whose control socket is at this path.
+// Client drives the fakecam whose control socket is at this path. Cameras are
+// called by their number, the N of /dev/videoN.
 type Client string
 
 // Do sends one command line and returns what follows "ok"; an "error ..."
@@ -64,6 +66,35 @@ func (c Client) Plug(n int) error { _, err := c.Do(fmt.Sprintf("plug %d", n)); r
 // Stall lets camera n send no frames for d, in whole milliseconds.
 func (c Client) Stall(n int, d time.Duration) error {
 	_, err := c.Do(fmt.Sprintf("stall %d %d", n, d.Milliseconds()))
+	return err
+}
+
+// Everybody is the uid that Deny and Allow take for all users, root too.
+const Everybody = -1
+
+// Deny lets user uid's open(2) of camera n answer EACCES. Files that are open
+// stay open.
+func (c Client) Deny(n, uid int) error { return c.rights("deny", n, uid) }
+
+// Allow takes Deny back.
+func (c Client) Allow(n, uid int) error { return c.rights("allow", n, uid) }
+
+func (c Client) rights(verb string, n, uid int) error {
+	user := "all"
+	if uid != Everybody {
+		user = strconv.Itoa(uid)
+	}
+	_, err := c.Do(fmt.Sprintf("%s %d %s", verb, n, user))
+	return err
+}
+
+// Shutter closes or opens the privacy shutter of camera n.
+func (c Client) Shutter(n int, closed bool) error {
+	word := "off"
+	if closed {
+		word = "on"
+	}
+	_, err := c.Do(fmt.Sprintf("shutter %d %s", n, word))
 	return err
 }
 
@@ -107,7 +138,12 @@ type Process struct {
 // Start runs the fakecam binary in the places of package camns, with more args,
 // and waits until its cameras can be opened. It is killed with its starter.
 func Start(ctx context.Context, binary string, args ...string) (*Process, error) {
-	base := []string{"-mount", camns.MountDir, "-dev", camns.DevDir, "-ctl", camns.Control}
+	return StartAt(ctx, binary, camns.Camera(0), args...)
+}
+
+// StartAt is Start in other places, for one more fakecam beside the first.
+func StartAt(ctx context.Context, binary string, at camns.Places, args ...string) (*Process, error) {
+	base := at.Args()
 	// ctx bounds the start only: Stop and Kill end what runs.
 	cmd := exec.CommandContext(context.Background(), binary, append(base, args...)...)
 	cmd.Stderr = os.Stderr
@@ -118,7 +154,7 @@ func Start(ctx context.Context, binary string, args ...string) (*Process, error)
 	}
 	defer r.Close() //nolint:errcheck // opened for reading only
 	cmd.Stdout = w
-	p := &Process{Client: camns.Control, cmd: cmd, ended: make(chan error, 1)}
+	p := &Process{Client: Client(at.Control), cmd: cmd, ended: make(chan error, 1)}
 	started := make(chan error, 1)
 	go func() {
 		// Pdeathsig follows the thread that forked: this one lives as long as fakecam.

@@ -48,9 +48,14 @@ func answering(t *testing.T, answer string) (Client, chan string) {
 func TestClient(t *testing.T) {
 	c, heard := answering(t, "ok\n")
 	for want, do := range map[string]func() error{
-		"unplug 1":     func() error { return c.Unplug(1) },
-		"plug 2":       func() error { return c.Plug(2) },
-		"stall 0 1500": func() error { return c.Stall(0, 1500*time.Millisecond) },
+		"unplug 1":      func() error { return c.Unplug(1) },
+		"plug 2":        func() error { return c.Plug(2) },
+		"stall 0 1500":  func() error { return c.Stall(0, 1500*time.Millisecond) },
+		"deny 0 1000":   func() error { return c.Deny(0, 1000) },
+		"deny 1 all":    func() error { return c.Deny(1, Everybody) },
+		"allow 0 0":     func() error { return c.Allow(0, 0) },
+		"shutter 2 on":  func() error { return c.Shutter(2, true) },
+		"shutter 0 off": func() error { return c.Shutter(0, false) },
 	} {
 		if err := do(); err != nil {
 			t.Errorf("%s: %v", want, err)

@@ -42,6 +42,28 @@ const (
 	MaxCameras = 16
 )
 
+// Places are where one fakecam process puts its things in the private /dev.
+type Places struct {
+	First   int    // number of its first camera
+	Mount   string // its -mount
+	Control string // its -ctl
+}
+
+// Camera gives the places of a fakecam process whose first camera is /dev/videoN;
+// those of 0 are MountDir and Control. So several processes live in one
+// namespace, each with a mount and a control socket of its own.
+func Camera(n int) Places {
+	if n == 0 {
+		return Places{Mount: MountDir, Control: Control}
+	}
+	return Places{First: n, Mount: MountDir + strconv.Itoa(n), Control: fmt.Sprintf("%s/fakecam%d.sock", DevDir, n)}
+}
+
+// Args are the flags that send a fakecam there.
+func (p Places) Args() []string {
+	return []string{"-mount", p.Mount, "-dev", DevDir, "-ctl", p.Control, "-first", strconv.Itoa(p.First)}
+}
+
 // ErrShared means that the caller's mount namespace is its parent's: mounting
 // there would hide the machine's own devices.
 var ErrShared = errors.New("the process has no mount namespace of its own; start it with Unshareflags CLONE_NEWNS")

@@ -86,6 +86,26 @@ func child(t *testing.T, role string, flags uintptr) (string, error) {
 	return out.String(), err
 }
 
+// Each process's places are its own.
+func TestCamera(t *testing.T) {
+	if p := camns.Camera(0); p != (camns.Places{Mount: camns.MountDir, Control: camns.Control}) {
+		t.Errorf("the first: %+v", p)
+	}
+	seen := map[string]int{}
+	for n := range camns.MaxCameras {
+		p := camns.Camera(n)
+		for _, s := range []string{p.Mount, p.Control} {
+			if at, twice := seen[s]; twice || filepath.Dir(s) != camns.DevDir {
+				t.Errorf("%s of %d is that of %d, or not in %s", s, n, at, camns.DevDir)
+			}
+			seen[s] = n
+		}
+		if got, want := strings.Join(p.Args(), " "), fmt.Sprintf("-mount %s -dev /dev -ctl %s -first %d", p.Mount, p.Control, n); got != want {
+			t.Errorf("flags %q, want %q", got, want)
+		}
+	}
+}
+
 func devices(t *testing.T) string {
 	t.Helper()
 	d, err := os.ReadDir("/dev")

@@ -60,8 +60,10 @@ func ParseMode(s string) (Mode, error) {
 type File interface {
 	// Present says whether the file is there now.
 	Present() bool
-	// Open gives a handle, or an errno.
-	Open() (Handle, unix.Errno)
+	// Open gives a handle to a process of user uid, or an errno.
+	Open(uid uint32) (Handle, unix.Errno)
+	// Allowed says whether uid may open the file, for access(2).
+	Allowed(uid uint32) bool
 	// Interrupt ends the pending Call with this ID, if it is this file's.
 	Interrupt(id uint64)
 }

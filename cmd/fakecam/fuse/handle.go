@@ -60,7 +60,13 @@ func (s *Server) handle(r request) error {
 		s.ok(r, make([]byte, 16))
 	case opReaddir:
 		s.readdir(r)
-	case opReleasedir, opAccess, opDestroy, opFlush:
+	case opAccess:
+		if i, _, ok := s.entry(r.Node); ok && r.Flags != unix.F_OK && !s.entries[i].File.Allowed(r.UID) {
+			s.fail(r, unix.EACCES)
+			return nil
+		}
+		s.ok(r)
+	case opReleasedir, opDestroy, opFlush:
 		s.ok(r)
 	default:
 		s.fail(r, unix.ENOSYS)
@@ -158,7 +164,7 @@ func (s *Server) open(r request) {
 		s.fail(r, unix.EIO)
 		return
 	}
-	h, e := s.entries[i].File.Open()
+	h, e := s.entries[i].File.Open(r.UID)
 	if e != 0 {
 		s.fail(r, e)
 		return

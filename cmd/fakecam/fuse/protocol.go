@@ -71,7 +71,7 @@ type request struct {
 	Major  uint32 // INIT: version
 	Minor  uint32
 	Ahead  uint32 // INIT: max_readahead
-	Flags  uint32 // INIT, OPEN: flags; POLL: flags
+	Flags  uint32 // INIT, OPEN, POLL: flags; ACCESS: mask
 	Flags2 uint32 // INIT
 	Fh     uint64 // handle
 	Off    uint64 // READ, READDIR
@@ -106,7 +106,7 @@ func parse(b []byte) (request, error) {
 		if r.Flags&initExt != 0 && len(p) >= 20 {
 			r.Flags2 = le.Uint32(p[16:])
 		}
-	case opOpen:
+	case opOpen, opAccess:
 		r.Flags = le.Uint32(p)
 	case opRead, opReaddir, opWrite:
 		r.Fh, r.Off, r.Size = le.Uint64(p), le.Uint64(p[8:]), le.Uint32(p[16:])
@@ -133,7 +133,7 @@ func bodySize(op uint32) int {
 		return 1
 	case opInit:
 		return 16
-	case opOpen, opRelease, opInterrupt:
+	case opOpen, opRelease, opInterrupt, opAccess:
 		return 8
 	case opPoll:
 		return 24

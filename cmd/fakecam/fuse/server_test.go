@@ -21,16 +21,22 @@ type pipe struct {
 type toy struct {
 	here        bool
 	openErr     unix.Errno
+	uids        []uint32 // who opened it
 	released    int
 	interrupted []uint64
 	polled      []uint64
 }
 
 func (f *toy) Present() bool                    { return f.here }
-func (f *toy) Open() (Handle, unix.Errno)       { return f, f.openErr }
+func (f *toy) Allowed(uid uint32) bool          { return uid != 1234 }
 func (f *toy) Interrupt(id uint64)              { f.interrupted = append(f.interrupted, id) }
 func (f *toy) Release()                         { f.released++ }
 func (f *toy) Poll(key uint64, arm bool) uint32 { f.polled = append(f.polled, key); return unix.POLLIN }
+
+func (f *toy) Open(uid uint32) (Handle, unix.Errno) {
+	f.uids = append(f.uids, uid)
+	return f, f.openErr
+}
 
 func (f *toy) Ioctl(c *Call) {
 	for i := range c.Arg() {

@@ -65,10 +65,15 @@ type Painter struct {
 	bars   bars
 	strips strips
 	code   *image.YCbCr // one block row of the code, a strip high
+	black  bool
 }
 
 // Painter gives a new painter.
 func (s *Studio) Painter() *Painter { return &Painter{studio: s} }
+
+// Black says whether pictures from now on are black and carry no code, as behind
+// a closed shutter.
+func (p *Painter) Black(on bool) { p.black = on }
 
 func (p *Painter) check(dst []byte, w, h, need int) error {
 	if w < 64 || w%16 != 0 || h < blocks.Height(h) || h%2 != 0 || w > 4096 || h > 4096 {
@@ -87,6 +92,10 @@ func (p *Painter) YUYV(dst []byte, w, h int, c blocks.Code) (int, error) {
 		return 0, err
 	}
 	dst = dst[:need]
+	if p.black {
+		blackYUYV(dst)
+		return need, nil
+	}
 	if p.studio.scene == Bars {
 		p.bars.draw(dst, w, h, c.Counter)
 	} else {
@@ -102,6 +111,9 @@ func (p *Painter) MJPEG(dst []byte, w, h int, c blocks.Code) (int, error) {
 		return 0, err
 	}
 	p.strips.begin(w, h)
+	if p.black {
+		return p.blackMJPEG(dst, w)
+	}
 	if err := p.codeStrips(w, h, c); err != nil {
 		return 0, err
 	}

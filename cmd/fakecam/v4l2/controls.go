@@ -2,7 +2,7 @@ package v4l2
 
 import "golang.org/x/sys/unix"
 
-// control is one V4L2 control of the user class.
+// control is one V4L2 control of the user or the camera class.
 type control struct {
 	id, typ, flags       uint32
 	name                 string
@@ -22,21 +22,32 @@ const (
 
 	whichCurrent = 0
 	whichUser    = 0x00980000 // V4L2_CTRL_CLASS_USER
+	whichCamera  = 0x009a0000 // V4L2_CTRL_CLASS_CAMERA
 	whichDefault = 0x0f000000 // V4L2_CTRL_WHICH_DEF_VAL
+
+	idPrivacy = whichCamera | 0x910 // V4L2_CID_PRIVACY
+	maskClass = 0x0fff0000
 
 	maxExtCtrls = 64
 	extCtrlSize = 20 // struct v4l2_ext_control, packed
 )
 
-// newControls gives the controls of one camera. V4L2_CID_PRIVACY (0x009a0910,
-// camera class) belongs here when the shutter is made.
-func newControls() []*control {
+// newControls gives the controls of one camera, by rising ids. The privacy
+// control is as uvcvideo shows it: a boolean that only the camera changes
+// (Documentation/userspace-api/media/v4l/ext-ctrls-camera.rst).
+func newControls(shutter bool) []*control {
 	c := []*control{
 		{id: whichUser | 1, typ: ctrlClass, name: "User Controls", flags: flagReadOnly | flagWriteOnly},
 		{id: 0x00980900, typ: ctrlInteger, name: "Brightness", min: -64, max: 64, step: 1},
 		{id: 0x00980901, typ: ctrlInteger, name: "Contrast", min: 0, max: 95, step: 1, dflt: 32},
 		{id: 0x0098090c, typ: ctrlBoolean, name: "White Balance, Automatic", max: 1, step: 1, dflt: 1},
 		{id: 0x00980918, typ: ctrlMenu, name: "Power Line Frequency", max: 2, step: 1, dflt: 1, menu: []string{"Disabled", "50 Hz", "60 Hz"}},
+	}
+	if shutter {
+		c = append(c,
+			&control{id: whichCamera | 1, typ: ctrlClass, name: "Camera Controls", flags: flagReadOnly | flagWriteOnly},
+			&control{id: idPrivacy, typ: ctrlBoolean, name: "Privacy", flags: flagReadOnly, max: 1, step: 1},
+		)
 	}
 	for _, x := range c {
 		x.val = x.dflt
@@ -107,7 +118,7 @@ func (d *Device) ctrl(cmd uint32, a []byte) unix.Errno {
 	if c == nil {
 		return unix.EINVAL
 	}
-	if c.typ == ctrlClass {
+	if c.typ == ctrlClass || cmd == vidiocSCtrl && c.flags&flagReadOnly != 0 {
 		return unix.EACCES
 	}
 	if cmd == vidiocSCtrl {
@@ -127,10 +138,7 @@ func (d *Device) extCtrls(c Call) unix.Errno {
 	cmd, a := c.Cmd(), c.Arg()
 	which, n, ptr := u32(a, 0), u32(a, 4), u64(a, 24)
 	put(a[8:], n) // error_idx = count: nothing was touched
-	if n > maxExtCtrls || which != whichCurrent && which != whichUser && which != whichDefault {
-		return unix.EINVAL
-	}
-	if cmd != vidiocGExtCtrls && which == whichDefault {
+	if n > maxExtCtrls || !d.classKnown(which) || cmd != vidiocGExtCtrls && which == whichDefault {
 		return unix.EINVAL
 	}
 	if n == 0 {
@@ -160,15 +168,23 @@ func (d *Device) extCtrls(c Call) unix.Errno {
 	return 0
 }
 
+// classKnown says whether which names a class of this camera's controls, or values.
+func (d *Device) classKnown(which uint32) bool {
+	return which == whichCurrent || which == whichDefault || which&0xffff == 0 && d.control(which|1) != nil
+}
+
 // extCtrl reads a control into e, or checks and clamps the value in e.
 func (d *Device) extCtrl(cmd, which uint32, e []byte) unix.Errno {
 	c := d.control(u32(e, 0))
 	if c == nil {
 		return unix.EINVAL
 	}
+	if which != whichCurrent && which != whichDefault && c.id&maskClass != which {
+		return unix.EINVAL
+	}
 	v := int32(u32(e, 12))
 	switch {
-	case c.typ == ctrlClass:
+	case c.typ == ctrlClass, cmd != vidiocGExtCtrls && c.flags&flagReadOnly != 0:
 		return unix.EACCES
 	case cmd == vidiocGExtCtrls && which == whichDefault:
 		v = c.dflt

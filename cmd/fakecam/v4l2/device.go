@@ -5,8 +5,8 @@
 //
 // It owns the camera's memory and the goroutine that makes its frames. Buffers
 // live in a memfd one after the other, so that a client maps them by the offset
-// QUERYBUF gives. Offered are MMAP streaming and user controls; read(2), user
-// pointers, dmabuf, events and multi-planar formats are not.
+// QUERYBUF gives. Offered are MMAP streaming, user controls and a privacy
+// shutter; read(2), user pointers, dmabuf, events and multi-planar formats are not.
 package v4l2
 
 import (
@@ -58,13 +58,15 @@ type Kernel interface {
 type Painter interface {
 	YUYV(dst []byte, w, h int, code blocks.Code) (int, error)
 	MJPEG(dst []byte, w, h int, code blocks.Code) (int, error)
+	// Black says whether all pictures from now on are black, without a code.
+	Black(on bool)
 }
 
 // Record is one line of the frame log.
 type Record struct {
 	Kind  byte   // 'f' frame delivered, 'd' frame dropped: no buffer was queued
 	Minor int    // camera
-	Seq   uint32 // frame counter
+	Seq   uint32 // frame counter, as in the picture
 	Mono  int64  // CLOCK_MONOTONIC of making, ns; also the buffer's timestamp
 	Real  int64  // unix time of making, ns; also in the picture
 }
@@ -72,6 +74,9 @@ type Record struct {
 // Options describe a camera.
 type Options struct {
 	Minor   int          // N of videoN
+	Base    uint32       // the counter in the first picture of a stream; V4L2 sequences begin at 0
+	Shutter bool         // it has a privacy shutter
+	Bus     *Bus         // what it shares with other cameras; may be nil
 	Card    string       // name shown to people
 	Only    Only         // formats
 	FPS     int          // real frame rate whatever the client asks for; 0: as asked
@@ -92,6 +97,8 @@ type Device struct {
 	gone      bool      // unplugged
 	life      uint64    // counts unplugs: handles of an earlier life stay dead
 	stall     time.Time // no frames before this
+	shut      bool      // the shutter is closed; it stays so through an unplug
+	access    access
 	pix, w, h uint32
 	fps       uint32
 	controls  []*control
@@ -146,7 +153,8 @@ func New(o Options) (*Device, error) {
 // reset gives the settings of a camera fresh from the box.
 func (d *Device) reset() {
 	d.pix, d.w, d.h, d.fps = PixYUYV, 640, 480, rates()[0]
-	d.controls = newControls()
+	d.controls = newControls(d.opts.Shutter)
+	d.privacy()
 }
 
 // Memory is what a client maps, and the descriptor behind it; both live until Close.
@@ -221,12 +229,14 @@ func (d *Device) Close() error {
 	return nil
 }
 
-// Open gives a new handle, or ENODEV. A check of the caller's uid (EACCES)
-// belongs here when it is wanted.
-func (d *Device) Open() (*Handle, unix.Errno) {
+// Open gives a new handle, ENODEV, or EACCES where uid is denied.
+func (d *Device) Open(uid uint32) (*Handle, unix.Errno) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.gone {
+	switch {
+	case d.access.denied(uid):
+		return nil, unix.EACCES
+	case d.gone:
 		return nil, unix.ENODEV
 	}
 	h := &Handle{d: d, life: d.life, prio: priorityInteractive}

@@ -26,6 +26,7 @@ type world struct {
 	records  []Record
 	fail     error // of the painter
 	nonblock bool
+	black    []bool // what the painter was told before each frame
 	mem      []byte // the client's memory, at address 0x1000
 }
 
@@ -44,6 +45,8 @@ func (w *world) paint(dst []byte, c blocks.Code) (int, error) {
 
 func (w *world) YUYV(dst []byte, _, _ int, c blocks.Code) (int, error)  { return w.paint(dst, c) }
 func (w *world) MJPEG(dst []byte, _, _ int, c blocks.Code) (int, error) { return w.paint(dst, c) }
+
+func (w *world) Black(on bool) { w.mu.Lock(); defer w.mu.Unlock(); w.black = append(w.black, on) }
 
 func (w *world) record(r Record) { w.mu.Lock(); defer w.mu.Unlock(); w.records = append(w.records, r) }
 
@@ -110,7 +113,7 @@ func (b bench) close(t *testing.T) {
 
 func (b bench) open(t *testing.T) *Handle {
 	t.Helper()
-	h, e := b.Open()
+	h, e := b.Open(0)
 	if e != 0 {
 		t.Fatal(e)
 	}
@@ -218,7 +221,7 @@ func TestOpenClose(t *testing.T) {
 	}
 	b.Unplug()
 	b.Unplug() // twice is once
-	if _, e := b.Open(); e != unix.ENODEV {
+	if _, e := b.Open(0); e != unix.ENODEV {
 		t.Errorf("open of an unplugged camera: %v", e)
 	}
 	if _, e := b.ioctl(t, h, vidiocQuerycap); e != unix.ENODEV {

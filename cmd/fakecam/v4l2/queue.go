@@ -140,7 +140,7 @@ func (d *Device) onoff(h *Handle, cmd uint32, a []byte) unix.Errno {
 	case d.owner == nil:
 		return unix.EINVAL
 	default:
-		d.streamon()
+		return d.streamon()
 	}
 	return 0
 }

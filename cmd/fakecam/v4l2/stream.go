@@ -17,9 +17,13 @@ type stream struct {
 	bufsz      int
 }
 
-func (d *Device) streamon() {
+// streamon starts the frames; ENOSPC when the bus has no room.
+func (d *Device) streamon() unix.Errno {
 	if d.stream != nil {
-		return
+		return 0
+	}
+	if !d.opts.Bus.take(d) {
+		return unix.ENOSPC
 	}
 	fps := int(d.fps)
 	if d.opts.FPS > 0 {
@@ -38,6 +42,7 @@ func (d *Device) streamon() {
 		}
 		d.run(s)
 	}()
+	return 0
 }
 
 // streamoff stops the frames and takes every buffer out of the queues; blocked
@@ -46,6 +51,7 @@ func (d *Device) streamoff(e unix.Errno) {
 	if d.stream != nil {
 		close(d.stream.stop)
 		d.stream = nil
+		d.opts.Bus.leave(d)
 	}
 	d.queued, d.done = nil, nil
 	for i := range d.bufs {
@@ -82,9 +88,10 @@ func (d *Device) run(s *stream) {
 func (d *Device) frame(s *stream, missed uint64) {
 	now := time.Now()
 	rec := Record{Kind: 'd', Minor: d.opts.Minor, Mono: monotonic(), Real: now.UnixNano()}
-	i, ok := d.take(s, now, missed, &rec)
+	i, shut, ok := d.take(s, now, missed, &rec)
 	if i >= 0 {
 		dst := d.mem[i*s.bufsz : (i+1)*s.bufsz]
+		d.opts.Painter.Black(shut)
 		n, err := d.draw(s, dst, blocks.New(rec.Seq, now))
 		if err != nil {
 			d.opts.Log.Warn("cannot draw a frame", "camera", d.opts.Minor, "error", err)
@@ -100,23 +107,23 @@ func (d *Device) frame(s *stream, missed uint64) {
 }
 
 // take counts the frame and takes a queued buffer for it: its index, or -1.
-// ok is false when no frame is due at all.
-func (d *Device) take(s *stream, now time.Time, missed uint64, rec *Record) (i int, ok bool) {
+// shut says how the shutter is, ok is false when no frame is due at all.
+func (d *Device) take(s *stream, now time.Time, missed uint64, rec *Record) (i int, shut, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stream != s || now.Before(d.stall) {
-		return -1, false
+		return -1, false, false
 	}
-	rec.Seq = d.seq
+	rec.Seq = d.opts.Base + d.seq
 	d.seq++
 	d.stats.Late += missed
 	if len(d.queued) == 0 {
 		d.stats.Drops++
-		return -1, true
+		return -1, d.shut, true
 	}
 	i = d.queued[0]
 	d.queued = d.queued[1:]
-	return i, true
+	return i, d.shut, true
 }
 
 func (d *Device) draw(s *stream, dst []byte, c blocks.Code) (int, error) {
@@ -133,7 +140,7 @@ func (d *Device) deliver(s *stream, i, n int, rec *Record) bool {
 	if d.stream != s {
 		return false
 	}
-	d.bufs[i] = buffer{state: done, seq: rec.Seq, used: uint32(n), ts: time.Duration(rec.Mono)}
+	d.bufs[i] = buffer{state: done, seq: rec.Seq - d.opts.Base, used: uint32(n), ts: time.Duration(rec.Mono)}
 	d.done = append(d.done, i)
 	d.stats.Frames++
 	if len(d.waiters) > 0 {

@@ -3,10 +3,11 @@
 const callTimeout = 16000; // ms; the door gives up on the daemon after 15 s
 
 // call sends JSON and gives {ok, status, data, problem}. It never throws: a door
-// that is gone reads as the problem daemon_unreachable.
-export async function call(method, path, body) {
+// that is gone reads as the problem daemon_unreachable. A command that is sent
+// again keeps its key: it acts once, whichever of the two arrived.
+export async function call(method, path, body, key = crypto.randomUUID()) {
   const headers = {};
-  if (method !== "GET") headers["Idempotency-Key"] = crypto.randomUUID();
+  if (method !== "GET") headers["Idempotency-Key"] = key;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
     const answer = await fetch(path, {

@@ -2,13 +2,22 @@
 
 import { call } from "./api.js";
 
+const mostUnread = 99; // shown on the badge
+
 // icon and body of each control the contract names. A body sets, it does not
 // toggle: a finger that hits twice must not undo what it did.
 const known = {
   "end-call": {},
-  "report-issue": {},
+  "report-issue": {
+    on: (s) => s.report?.open ?? false,
+    body: (s) => s.report?.open ? { open: false } : undefined,
+  },
   "swap-camera": {},
-  "chat": {},
+  "chat": {
+    on: (s) => s.chat?.open ?? false,
+    body: (s) => s.chat?.open ? { open: false } : undefined,
+    unread: (s) => s.chat?.open ? 0 : s.chat?.unread ?? 0,
+  },
   "disable-video": {
     on: (s) => s.video?.disabled ?? false,
     icon: (on) => on ? "camera-off" : "disable-video",
@@ -62,6 +71,7 @@ export class Controls {
     if (old) return old;
     const div = document.createElement("div");
     div.className = "spacer";
+    div.dataset.reference = "spacer";
     return div;
   }
 
@@ -80,8 +90,23 @@ export class Controls {
     button.querySelector("use").setAttribute("href", `#i-${name}`);
     button.querySelector("span").textContent = this.#words.value(control.value);
     button.dataset.on = String(on);
+    if (known[reference].on) button.ariaPressed = String(on);
     button.disabled = !control.enabled;
+    this.#badge(button, known[reference].unread?.(this.#session) ?? 0);
     return button;
+  }
+
+  // #badge shows how much is unread. The number is no part of the button's text:
+  // a screen reader is told it in words.
+  #badge(button, unread) {
+    const text = button.querySelector("span").textContent;
+    if (unread > 0) {
+      button.dataset.badge = unread > mostUnread ? `${mostUnread}+` : String(unread);
+      button.ariaLabel = `${text}. ${this.#words.text("page.new_messages", { n: String(unread) })}`;
+    } else {
+      delete button.dataset.badge;
+      button.ariaLabel = null;
+    }
   }
 
   async #press(button, reference) {

@@ -2,8 +2,9 @@
 
 import { call } from "./api.js";
 
-const firstDelay = 250; // ms
-const longestDelay = 2000;
+const firstDelay = 50; // ms; a daemon that restarts is away for a fraction of a second
+const longestDelay = 200; // a refused call on loopback costs next to nothing
+const closedDelay = 2000; // nobody opens the door in a fraction of a second
 const snapshotTimeout = 4000; // ms from connecting to the first event
 
 // Link follows /v1/events. States: "connecting" (nothing was heard yet), "up",
@@ -16,16 +17,19 @@ export class Link {
   #delay = firstDelay;
   #deadline = 0;
   #everUp = false;
+  #turn = 0; // an answer to an older knock is dropped
+  #retry = 0;
+  #opened = -Infinity; // performance.now() of the newest stream
 
   // handlers: status(status, fresh), output(object), state(name). fresh is true
   // for the first status of a connection.
   constructor(handlers) { this.handlers = handlers; }
 
   start() {
-    this.#source?.close();
+    this.stop();
+    this.#opened = performance.now();
     const source = new EventSource("/v1/events");
     this.#source = source;
-    clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#failed(source), snapshotTimeout);
     source.addEventListener("snapshot", (e) => this.#status(source, e, true));
     source.addEventListener("change", (e) => this.#status(source, e, false));
@@ -35,6 +39,8 @@ export class Link {
   }
 
   stop() {
+    this.#turn++;
+    clearTimeout(this.#retry);
     clearTimeout(this.#deadline);
     this.#source?.close();
     this.#source = null;
@@ -49,17 +55,29 @@ export class Link {
     this.handlers.status(JSON.parse(event.data), fresh);
   }
 
-  async #failed(source) {
+  #failed(source) {
     if (source !== this.#source) return;
     this.stop();
     this.#become(this.#everUp ? "lost" : "connecting");
-    const delay = this.#delay;
-    this.#delay = Math.min(delay * 2, longestDelay);
-    // EventSource hides the status of an answer; ask for it once.
-    const asked = await call("GET", "/v1/status");
-    if (asked.status === 401 || asked.status === 403) this.#become("closed");
-    setTimeout(() => { if (!this.#source) this.start(); }, asked.ok ? 0 : delay);
+    this.#knock();
   }
+
+  // #knock asks until the daemon answers, then opens the stream at once. A plain
+  // call also tells the status, which EventSource hides.
+  async #knock() {
+    const turn = ++this.#turn;
+    const asked = await call("GET", "/v1/status");
+    if (turn !== this.#turn) return;
+    const closed = asked.status === 401 || asked.status === 403;
+    if (closed) this.#become("closed");
+    const delay = closed ? closedDelay : this.#delay;
+    this.#delay = asked.ok ? firstDelay : Math.min(this.#delay * 2, longestDelay);
+    this.#retry = setTimeout(() => asked.ok ? this.start() : this.#knock(), asked.ok ? this.#pause() : delay);
+  }
+
+  // #pause is nothing, unless the stream broke right after it was opened: then a
+  // daemon that answers calls but no streams would be asked without an end.
+  #pause() { return performance.now() - this.#opened < longestDelay ? longestDelay : 0; }
 
   #become(state) {
     if (this.state === state) return;

@@ -6,8 +6,10 @@ import { Link } from "./link.js";
 import { Controls, icon } from "./controls.js";
 import { Stage, calling } from "./stage.js";
 import { warmUp } from "./view.js";
-import { Panel, say } from "./panel.js";
+import { Panel, final, say } from "./panel.js";
 import { Idle } from "./idle.js";
+import { Chat } from "./chat.js";
+import { Report } from "./report.js";
 import { listen } from "./probe.js";
 
 const toastTime = 6000; // ms
@@ -19,6 +21,8 @@ const words = new Words();
 const stage = new Stage(words);
 const controls = new Controls($("controls"), words, refused);
 const panel = new Panel(words, refused, () => { dismissed = appointment(); render(false); });
+const chat = new Chat(words, refused);
+const report = new Report(words, refused);
 const idle = new Idle(words, chooseLanguage);
 const link = new Link({
   state: () => render(false),
@@ -56,9 +60,14 @@ function render(fresh) {
   if (window.kiosk.state !== state) $("toast").hidden = true; // it spoke of what was
   window.kiosk.state = state;
   window.kiosk.session = session;
-  stage.draw(session, fresh);
+  if (session?.error) body.dataset.error = session.error.code;
+  else delete body.dataset.error;
+  const running = session && !final(session) ? session : null;
+  stage.draw(session, fresh, mirrored(session));
   controls.draw(up ? session : null);
-  drawBanner(up ? status.conditions ?? [] : []);
+  chat.draw(running, up, fresh);
+  report.draw(running, up);
+  drawBanner(up && (running || !session) ? status.conditions ?? [] : []);
   $("idle").hidden = mode !== "idle";
   if (!up) panel.link(link.state);
   else if (session) panel.session(session);
@@ -66,6 +75,13 @@ function render(fresh) {
   if (state === "active") say(words.text("state.active.title"));
   if (mode === "idle") say(words.text("state.none.text"));
   if (entered) enterIdle();
+}
+
+// mirrored: people know their own face from mirrors; a letter held in front of
+// the document camera must stay readable.
+function mirrored(session) {
+  const camera = status.devices?.find((d) => d.id === session?.camera?.id);
+  return !camera?.role || camera.role === "face";
 }
 
 // enterIdle leaves nothing of the last patient: no code, no language.
@@ -119,6 +135,8 @@ async function loadWords(lang) {
     return; // the words there are stay
   }
   idle.draw();
+  chat.word();
+  report.word();
   render(false);
 }
 
@@ -131,6 +149,7 @@ window.kiosk = {
   get remote() { return picture(stage.remote); },
   get self() { return picture(stage.self); },
   get audio() { return listen(stage.remote?.stream ?? null); },
+  get remotes() { return Object.fromEntries(stage.remotes.map(([id, view]) => [id, { ...picture(view), audio: listen(view.stream) }])); },
 };
 
 function picture(view) {

@@ -8,7 +8,8 @@ const $ = (id) => document.getElementById(id);
 
 const errorPictures = {
   camera_permission_required: "camera", microphone_permission_required: "microphone", network_unavailable: "network",
-  unauthorized: "locked", room_unavailable: "service", backend_unavailable: "service", appointment_unknown: "code",
+  unauthorized: "locked", room_unavailable: "room", backend_unavailable: "service", appointment_unknown: "code",
+  bad_appointment_id: "code", superseded: "elsewhere", session_inactive: "waiting", state_forbidden: "waiting",
 };
 
 // look gives what a session's state looks like: picture, tone, motion.
@@ -57,23 +58,46 @@ export class Panel {
       shown.title = words.first([`step.${session.step}.title`], shown.title);
     }
     if (session.state === "error") this.#error(session, shown);
-    if (session.state === "waiting_permissions") shown.actions = [["allow", "primary", "granted"], ["deny", "secondary", "denied"]];
-    const final = session.state === "ended" || session.state === "timeout" || session.state === "error" && !session.error?.retryable;
-    if (final) shown.actions = [["done", "primary"]];
+    if (session.state === "waiting_permissions") this.#ask(session, shown);
+    if (final(session)) shown.actions = [["done", "primary"]];
     this.#show(shown);
   }
 
-  #error(session, shown) {
-    const { code = "", message = "", retryable = false } = session.error ?? {};
-    // The appointment service may say it in its own words (the screen's title).
-    shown.title = (code === "room_unavailable" && session.title) || this.#words.first([`error.${code}.title`], message || shown.title);
-    shown.text = this.#words.first([`error.${code}.text`], shown.text);
-    if (retryable) shown.extra = this.#words.text("page.retrying");
+  // #ask asks for consent, again in other words after "Not now".
+  #ask(session, shown) {
+    const { camera = "", microphone = "" } = session.consent ?? {};
+    if (camera === "dismissed" || microphone === "dismissed") {
+      shown.title = this.#words.text("consent.dismissed.title");
+      shown.text = this.#words.text("consent.dismissed.text");
+    }
+    shown.asks = true;
+    shown.actions = [["allow", "primary", "granted"], ["deny", "secondary", "denied"], ["not_now", "plain", "dismissed"]];
   }
 
-  #show({ picture, title, text, tone = "", turns = false, breathes = false, steps: step, extra = "", actions = [] }) {
+  #error(session, shown) {
+    const { code = "", message = "", title = "", retryable = false } = session.error ?? {};
+    // The appointment service may say it in its own words.
+    shown.title = title || this.#words.first([`error.${code}.title`], message || shown.title);
+    shown.text = this.#words.first([`error.${code}.text`], shown.text);
+    // A patient who said no may think again; what the hardware says no to, only
+    // the hardware can change.
+    const { asked = false, camera = "", microphone = "" } = session.consent ?? {};
+    const refused = asked && code.endsWith("_permission_required");
+    if (refused) shown.actions = [["allow", "primary", "granted"]];
+    if (refused && (camera === "denied" || microphone === "denied")) {
+      shown.picture = "permissions";
+      shown.title = this.#words.text("consent.denied.title");
+      shown.text = this.#words.text("consent.denied.text");
+    } else if (retryable) shown.extra = this.#words.text("page.retrying");
+  }
+
+  #show({ picture, title, text, tone = "", turns = false, breathes = false, steps: step, extra = "", actions = [], asks = false }) {
     const panel = $("panel");
+    const asked = panel.dataset.asks === "true" && !panel.hidden;
     panel.hidden = false;
+    panel.dataset.asks = String(asks);
+    panel.role = asks ? "alertdialog" : null;
+    panel.tabIndex = -1;
     panel.dataset.tone = tone;
     panel.toggleAttribute("data-turns", turns);
     panel.toggleAttribute("data-breathes", breathes);
@@ -85,6 +109,8 @@ export class Panel {
     this.#drawSteps(step);
     this.#drawActions(actions);
     say(`${title}. ${text}`);
+    // Not to a button: a code reader's Enter must not say yes for the patient.
+    if (asks && !asked) panel.focus({ preventScroll: true });
   }
 
   #drawSteps(step) {
@@ -120,6 +146,11 @@ export class Panel {
     const answer = await call("PUT", "/v1/session/permissions", { camera: value, microphone: value });
     if (!answer.ok) this.#refused(answer.problem);
   }
+}
+
+// final tells whether the session is over: nothing of the patient stays then.
+export function final({ state, error }) {
+  return state === "ended" || state === "timeout" || state === "error" && !error?.retryable;
 }
 
 // say tells a screen reader of a change, once.

@@ -1,21 +1,20 @@
-// A meter of the remote sound for tests and checks: how loud, and which pitch.
+// A meter of remote sound for tests and checks: how loud, and which pitch.
 
 let context = null;
-let analyser = null;
-let heard = null;
+const meters = new WeakMap(); // stream -> analyser
 
 // listen gives {rms, peakHz} of a stream, null where there is no sound track. The
 // first call makes the meter; a page that is never asked pays nothing for it.
 export function listen(stream) {
   if (!stream?.getAudioTracks().length) return null;
   context ??= new AudioContext();
-  if (heard !== stream) {
-    heard = stream;
-    analyser?.disconnect();
-    analyser = context.createAnalyser();
-    analyser.fftSize = 8192;
-    context.createMediaStreamSource(stream).connect(analyser);
+  if (!meters.has(stream)) {
+    const made = context.createAnalyser();
+    made.fftSize = 8192;
+    context.createMediaStreamSource(stream).connect(made);
+    meters.set(stream, made);
   }
+  const analyser = meters.get(stream);
   const wave = new Float32Array(analyser.fftSize);
   analyser.getFloatTimeDomainData(wave);
   const spectrum = new Float32Array(analyser.frequencyBinCount);

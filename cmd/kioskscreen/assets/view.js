@@ -4,6 +4,7 @@
 
 const firstDelay = 250; // ms before a view is made again; doubles
 const longestDelay = 2000;
+const askDelays = [50, 100, ...Array(30).fill(200), 1000]; // ms between two posts of an offer that is refused; the last one stays
 const stall = 2000; // ms without a new frame
 const longestPictureDelay = 30000; // ms, while sound flows and only the picture is missing
 const offerTimeout = 5000;
@@ -59,6 +60,7 @@ export class View {
   #timer = 0;
   #retry = 0;
   #counting = false;
+  #nudged = null;
   #counted = { frames: 0, packets: 0 };
 
   // options: path ("/v1/views/self"), video, still (canvas), sound (bool),
@@ -120,8 +122,8 @@ export class View {
       pc.addTransceiver("video", { direction: "recvonly" });
       if (this.options.sound) pc.addTransceiver("audio", { direction: "recvonly" });
       await pc.setLocalDescription();
-      const made = await offer(this.options.path, pc.localDescription.sdp);
-      if (turn !== this.#turn) { forget(made.location); return; }
+      const made = await this.#ask(turn, pc.localDescription.sdp);
+      if (!made) return;
       this.#location = made.location;
       await pc.setRemoteDescription({ type: "answer", sdp: made.answer });
       this.#since = performance.now();
@@ -129,6 +131,30 @@ export class View {
       if (turn === this.#turn) this.#later();
     }
   }
+
+  // #ask posts the offer until it is taken: a daemon that has just started does
+  // not know the participant yet and answers 404. The offer stays good, so
+  // asking again costs no new connection. null: this turn is over.
+  async #ask(turn, sdp) {
+    for (let i = 0; ; i++) {
+      try {
+        const made = await offer(this.options.path, sdp);
+        if (turn === this.#turn) return made;
+        forget(made.location);
+        return null;
+      } catch {
+        if (turn !== this.#turn) return null;
+      }
+      await new Promise((done) => {
+        this.#nudged = done;
+        setTimeout(done, askDelays[Math.min(i, askDelays.length - 1)]);
+      });
+      if (turn !== this.#turn) return null;
+    }
+  }
+
+  // nudge asks again now: there is news that the stream may be there.
+  nudge() { this.#nudged?.(); }
 
   // #later tries again, slower each time until media flows.
   #later() {

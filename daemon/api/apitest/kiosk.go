@@ -6,7 +6,6 @@
 package apitest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +31,12 @@ const (
 	TechnicianGID = 61002
 )
 
-// Camera is the one device of the test's kiosk.
-const Camera = "usb-1"
+// Camera and SecondCamera are the devices of the test's kiosk. The second one is
+// there from Plug on.
+const (
+	Camera       = "usb-1"
+	SecondCamera = "usb-2"
+)
 
 // Kiosk is a running control API. Close ends it.
 type Kiosk struct {
@@ -43,10 +46,13 @@ type Kiosk struct {
 	Health *health.Set
 	Views  *Views
 	Store  *Store
+	Audit  *Audit
 	Log    *Buffer // everything that was logged, as JSON lines
 
 	// Quality holds the figures of the call; nil: none.
 	Quality atomic.Pointer[map[string]float64]
+
+	second atomic.Bool
 
 	dir    string
 	cancel context.CancelFunc
@@ -70,28 +76,41 @@ func Start() (*Kiosk, error) {
 }
 
 // StartAt starts a kiosk with its socket at a given path.
-func StartAt(socket string) (*Kiosk, error) {
-	k := &Kiosk{Socket: socket, Health: health.New(), Views: &Views{}, Store: &Store{}, Log: &Buffer{}}
+func StartAt(socket string) (*Kiosk, error) { return startAt(socket, false, &Store{audit: &Audit{}}) }
+
+// StartAsking is StartAt for a kiosk whose sessions ask for consent.
+func StartAsking(socket string) (*Kiosk, error) {
+	return startAt(socket, true, &Store{audit: &Audit{}})
+}
+
+// Again starts a kiosk anew that was closed: on the same socket, with what its
+// store had. Its own directory, if it had one, is gone: see StartAt.
+func (k *Kiosk) Again() (*Kiosk, error) { return startAt(k.Socket, false, k.Store) }
+
+func startAt(socket string, consent bool, store *Store) (*Kiosk, error) {
+	k := &Kiosk{Socket: socket, Health: health.New(), Views: &Views{}, Store: store, Audit: store.audit, Log: &Buffer{}}
 	log := slog.New(slog.NewJSONHandler(k.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	k.Runner, err = runner.New(runner.Options{
 		Store: k.Store, Perform: k.perform, Log: log,
-		Publish: func(s session.Snapshot) { k.API.Publish(s) },
+		Publish:    func(s session.Snapshot) { k.API.Publish(s) },
+		AskConsent: consent,
 	})
 	if err != nil {
 		return nil, err
 	}
 	k.API, err = api.New(api.Deps{
 		Session: k.Runner, Views: k.Views, Health: k.Health, Log: log,
-		Devices: func() []apitype.Device {
-			return []apitype.Device{{ID: Camera, Kind: apitype.KindCamera, Name: "Face camera", Present: true, State: "ok"}}
-		},
+		Devices: k.devices,
 		Quality: func() map[string]float64 {
 			if q := k.Quality.Load(); q != nil {
 				return *q
 			}
 			return nil
 		},
+		Report: k.Store.gather, Reports: k.Store.list, ReadReport: k.Store.read,
+		Audit: k.Audit.newest, Denied: func(text string) { k.Audit.add("audit", text) },
+		Config:  func() any { return map[string]any{"session": map[string]any{"wait_seconds": 900}} },
 		Version: apitype.Version{Version: "test"},
 		Auth:    peer.Auth{ScreenGID: ScreenGID, TechnicianGID: TechnicianGID, OwnUID: uint32(os.Geteuid())},
 	})
@@ -124,16 +143,55 @@ func (k *Kiosk) Close() error {
 	return k.served
 }
 
-// perform plays the world: devices that work, a backend with a room.
+// perform plays the world: devices that work, a backend with a room, a
+// clinician who reads what is written to him.
 func (k *Kiosk) perform(_ context.Context, e session.Effect) {
 	switch e := e.(type) {
 	case session.CheckDevices:
-		k.Runner.Post(session.DeviceReport{Camera: session.DeviceOK, Microphone: session.DeviceOK, Cameras: []string{Camera}})
+		k.report()
 	case session.LoadRoom:
-		k.Runner.Post(session.RoomLoaded{Attempt: e.Params.Attempt, Room: session.Room{Provider: "direct", URL: "ws://localhost/", Token: Canary + "-token"}})
+		k.Runner.Post(session.RoomLoaded{Attempt: e.Params.Attempt, Room: session.Room{
+			Provider: "direct", URL: "ws://localhost/", Token: Canary + "-token", Chat: true, ReportIssue: true,
+		}})
 	case session.JoinRoom:
 		k.Runner.Post(session.Joined{Attempt: e.Params.Attempt})
+	case session.SetOutbox:
+		for _, m := range e.Messages {
+			for _, p := range m.Waiting {
+				k.Runner.Post(session.MessageAcked{Attempt: k.Runner.Model().Attempt, Participant: p, ID: m.ID})
+			}
+		}
 	}
+}
+
+func (k *Kiosk) devices() []apitype.Device {
+	list := []apitype.Device{{ID: Camera, Kind: apitype.KindCamera, Name: "Face camera", Present: true, State: "ok"}}
+	if k.second.Load() {
+		list = append(list, apitype.Device{ID: SecondCamera, Kind: apitype.KindCamera, Name: "Document camera", Present: true, State: "ok"})
+	}
+	return list
+}
+
+func (k *Kiosk) report() {
+	var cameras []string
+	for _, d := range k.devices() {
+		cameras = append(cameras, d.ID)
+	}
+	k.Runner.Post(session.DeviceReport{Camera: session.DeviceOK, Microphone: session.DeviceOK, Cameras: cameras})
+}
+
+// Plug plugs the second camera in.
+func (k *Kiosk) Plug() {
+	k.second.Store(true)
+	k.report()
+	k.API.Changed()
+}
+
+// Say lets the clinician say something in the chat.
+func (k *Kiosk) Say(id, text string) {
+	k.Runner.Post(session.MessageArrived{
+		Attempt: k.Runner.Model().Attempt, Participant: "p1", ID: id, Text: session.PatientText(text),
+	})
 }
 
 // Canary is in every word of a patient that the test's kiosk knows.
@@ -161,47 +219,4 @@ func (k *Kiosk) Await(ctx context.Context, state session.State, step session.Pha
 		case <-tick.C:
 		}
 	}
-}
-
-// Store keeps the model in memory and can be made to fail.
-type Store struct {
-	mu   sync.Mutex
-	fail error
-}
-
-// Fail lets each commit fail with err; nil ends that.
-func (s *Store) Fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fail = err
-}
-
-// Load gives no session.
-func (s *Store) Load() (session.Model, error) { return session.Model{}, nil }
-
-// Commit fails when it was told to.
-func (s *Store) Commit(session.Model, []session.Output, string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fail
-}
-
-// Buffer is a log that can be read while it is written.
-type Buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write appends.
-func (b *Buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-// String gives what was written so far.
-func (b *Buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

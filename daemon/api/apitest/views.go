@@ -3,6 +3,7 @@ package apitest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -23,6 +24,13 @@ type Views struct {
 	made  int
 	open  map[string]string // id -> stream
 	Trail []string          // "create self", "patch v1 <fragment>", "delete v1"
+}
+
+// State tells what is open, as text.
+func (v *Views) State() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return fmt.Sprint(v.open)
 }
 
 // Create makes a view.

@@ -2,14 +2,18 @@
 // answers on its Unix socket and what it accepts there. It owns the words of
 // the contract (states, steps, output names, problem codes) and nothing else.
 //
+// The tags of a field are its contract too, and openapi.json is made of them:
+// `enum` are the allowed words, `pattern`, `min` and `max` bound a text (ECMA-262
+// regular expression, characters) or a number, `need:"no"` lets a request's field be missing.
+//
 // Anyone may import it: the API itself, its Go client, kioskctl, kioskscreen
 // and tests. Imports: standard library only.
 package apitype
 
 import "time"
 
-// Routes of the control API (HTTP/1.1 over the Unix socket). RouteView and
-// RouteViewRemote take one more path element.
+// Routes of the control API (HTTP/1.1 over the Unix socket). RouteReport,
+// RouteView and RouteViewRemote take one more path element.
 const (
 	RouteStatus       = "/v1/status"
 	RouteEvents       = "/v1/events"
@@ -18,6 +22,15 @@ const (
 	RouteDisableVideo = "/v1/session/disable-video"
 	RouteSwapCamera   = "/v1/session/swap-camera"
 	RouteEndCall      = "/v1/session/end-call"
+	RoutePermissions  = "/v1/session/permissions"
+	RouteChat         = "/v1/session/chat"
+	RouteMessages     = "/v1/session/messages"
+	RouteReportIssue  = "/v1/session/report-issue"
+	RouteReports      = "/v1/reports"
+	RouteReport       = "/v1/reports/" // + report id
+	RouteAudit        = "/v1/audit"
+	RouteConfig       = "/v1/config"
+	RouteOpenAPI      = "/v1/openapi.json"
 	RouteHealth       = "/v1/health"
 	RouteDevices      = "/v1/devices"
 	RouteViewSelf     = "/v1/views/self"
@@ -76,10 +89,10 @@ type Status struct {
 // of Status and of the answer to each command.
 type Session struct {
 	AppointmentID string `json:"appointment_id,omitempty"` // gone after the end
-	State         string `json:"state"`
-	Step          string `json:"step,omitempty"`  // only in waiting
-	Title         string `json:"title,omitempty"` // the backend's words, shown to the patient
-	Error         *Error `json:"error,omitempty"` // in state error, or why it ended
+	State         string `json:"state" enum:"waiting_permissions,waiting,active,reconnecting,ended,timeout,error"`
+	Step          string `json:"step,omitempty" enum:"loading,joining,participant"` // only in waiting
+	Title         string `json:"title,omitempty"`                                   // the backend's words, shown to the patient
+	Error         *Error `json:"error,omitempty"`                                   // in state error, or why it ended
 	// TimerSeconds counts from the first active, in whole seconds. It stands
 	// still before and after. While State is active or reconnecting a client
 	// counts on by itself from the moment it read this.
@@ -94,6 +107,8 @@ type Session struct {
 	Video        Video         `json:"video"`
 	Camera       Camera        `json:"camera"`
 	Chat         Chat          `json:"chat"`
+	Report       IssueReport   `json:"report"`
+	Consent      Consent       `json:"consent"`
 	// Quality holds figures of the call by name, such as "rtt_ms",
 	// "loss_percent", "sent_kbps", "received_kbps", "frames_sent". Empty
 	// where nothing is measured. Figures may come and go.
@@ -113,6 +128,7 @@ type Error struct {
 	Code      string `json:"code"`              // "network_unavailable", stable
 	Retryable bool   `json:"retryable"`         // true: the appointment is kept and retried
 	Message   string `json:"message,omitempty"` // one sentence for people
+	Title     string `json:"title,omitempty"`   // the backend's own words, where it gave some
 }
 
 // Limits are the session's time limits in seconds; 0 means not known yet.
@@ -131,7 +147,7 @@ type Participant struct {
 	Video bool   `json:"video"`
 	// Presence is "here", "silent" (in the room, but no media comes) or "gone"
 	// (lost, or away for a moment, without a bye).
-	Presence string `json:"presence"`
+	Presence string `json:"presence" enum:"here,silent,gone"`
 }
 
 // Audio is the patient's choice about the microphone.
@@ -151,16 +167,11 @@ type Camera struct {
 	Supported bool   `json:"supported"`
 }
 
-// Chat tells whether the chat is open.
-type Chat struct {
-	Open bool `json:"open"`
-}
-
 // Control is one entry of the screen, as the backend's document lists it.
 type Control struct {
 	Level     int    `json:"level"`
 	Reference string `json:"reference"` // "mute", "disable-video", "end-call" ...
-	Type      string `json:"type"`      // "Button", "Link", "Spacer"
+	Type      string `json:"type" enum:"Button,Link,Spacer"`
 	Value     string `json:"value"`     // the label; it changes when toggled
 	Placement string `json:"placement"` // "~" or empty
 	Visible   bool   `json:"visible"`
@@ -177,7 +188,7 @@ const (
 // Device is one camera, microphone or speaker of the kiosk.
 type Device struct {
 	ID      string   `json:"id"` // stable across plugs and restarts
-	Kind    string   `json:"kind"`
+	Kind    string   `json:"kind" enum:"camera,microphone,speaker"`
 	Name    string   `json:"name"`
 	Present bool     `json:"present"`
 	InUse   bool     `json:"in_use"`            // open right now
@@ -203,7 +214,7 @@ const (
 type Condition struct {
 	Code     string    `json:"code"`  // "camera_missing", stable
 	Since    time.Time `json:"since"` // UTC
-	Severity string    `json:"severity"`
+	Severity string    `json:"severity" enum:"error,warning,info"`
 	Message  string    `json:"message"`
 	Hint     string    `json:"hint,omitempty"` // what to do
 }
@@ -212,35 +223,4 @@ type Condition struct {
 type Health struct {
 	OK         bool        `json:"ok"` // no condition of severity error
 	Conditions []Condition `json:"conditions"`
-}
-
-// OpenRequest is the body of PUT /v1/session.
-type OpenRequest struct {
-	AppointmentID string `json:"appointment_id"`
-}
-
-// MuteRequest is the body of POST /v1/session/mute; an empty body toggles.
-type MuteRequest struct {
-	Muted *bool `json:"muted"`
-}
-
-// DisableVideoRequest is the body of POST /v1/session/disable-video; an empty
-// body toggles.
-type DisableVideoRequest struct {
-	Disabled *bool `json:"disabled"`
-}
-
-// SwapCameraRequest is the body of POST /v1/session/swap-camera; an empty body
-// takes the next usable camera.
-type SwapCameraRequest struct {
-	Camera string `json:"camera"` // as in Device.ID
-}
-
-// CommandAnswer is the answer of each command (PUT /v1/session, mute,
-// disable-video, end-call): the session after it.
-type CommandAnswer struct {
-	// Durable is false when the command acted but could not be written to
-	// disk; only commands that narrow exposure are answered so.
-	Durable bool     `json:"durable"`
-	Session *Session `json:"session"`
 }

@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -43,6 +42,7 @@ type peerConn struct {
 	net.Conn
 	peer    Peer
 	release func()
+	manners
 }
 
 // Close closes the connection and gives its place back, once.
@@ -115,13 +115,9 @@ func (l *Listener) leave(p Peer) {
 // turnAway answers without reading a request. The answer fits the socket's
 // empty buffer, so this does not wait; the deadline is for the day it does.
 func turnAway(c net.Conn, why string) {
-	body, err := json.Marshal(apitype.NewProblem(http.StatusServiceUnavailable, apitype.CodeTooMany,
+	_ = c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	_, _ = c.Write(answerOf(http.StatusServiceUnavailable, apitype.CodeTooMany,
 		"cannot take one more connection: "+why, "close some, or try again later"))
-	if err == nil {
-		_ = c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-		_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\n"+
-			"Retry-After: 1\r\nConnection: close\r\n\r\n%s", apitype.TypeProblem, len(body), body)
-	}
 	_ = c.Close()
 }
 
@@ -134,16 +130,24 @@ const nobody = 65534
 // from a Listener into the context of each request.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if pc, ok := c.(*peerConn); ok {
-		return context.WithValue(ctx, peerKey{}, pc.peer)
+		return context.WithValue(ctx, peerKey{}, pc)
 	}
 	return ctx
+}
+
+// Heard tells the connection of a request's context that the request's head is
+// whole: from now on the answer is the handler's.
+func Heard(ctx context.Context) {
+	if pc, ok := ctx.Value(peerKey{}).(*peerConn); ok {
+		pc.heard()
+	}
 }
 
 // From gives the peer of a request's context. Where there is none, the zero
 // Peer with a uid of nobody has no role.
 func From(ctx context.Context) Peer {
-	if p, ok := ctx.Value(peerKey{}).(Peer); ok {
-		return p
+	if pc, ok := ctx.Value(peerKey{}).(*peerConn); ok {
+		return pc.peer
 	}
 	return Peer{UID: nobody, GID: nobody}
 }

@@ -107,7 +107,7 @@ func TestStartThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestCameraWithoutFakecam(t *testing.T) {
-	if _, err := newStage(t).Camera(t.Context(), "unplug"); err == nil || !strings.HasPrefix(err.Error(), "cannot reach fakecam") {
+	if _, err := newStage(t).Camera(t.Context(), 0, "unplug"); err == nil || !strings.HasPrefix(err.Error(), "cannot reach fakecam") {
 		t.Errorf("got %v", err)
 	}
 }

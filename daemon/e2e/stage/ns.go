@@ -25,14 +25,18 @@ import (
 // insideEnv marks the process that runs inside the namespaces.
 const insideEnv = "KIOSKD_STAGE_INSIDE"
 
+// networkEnv tells it that its network is a fresh one.
+const networkEnv = "KIOSKD_STAGE_NETWORK"
+
 // Inside reports whether this process was started by Enter.
 func Inside() bool { return os.Getenv(insideEnv) == "1" }
 
 // Enter runs this very program again as process 1 of new mount and pid
 // namespaces and returns its exit code. What it mounts is private to it, and
 // whatever it starts ends with it, however it ends. SIGINT and SIGTERM are
-// passed on. Needs root.
-func Enter(args []string) (int, error) {
+// passed on. Needs root. With network it gets a network of its own too, in which
+// nothing but the machine itself is reached.
+func Enter(args []string, network bool) (int, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 1, fmt.Errorf("cannot find this program's own file: %w", err)
@@ -46,6 +50,10 @@ func Enter(args []string) (int, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
 		Setpgid: true, // a Ctrl-C reaches us alone, and we pass it on once
+	}
+	if network {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWNET
+		cmd.Env = append(cmd.Env, networkEnv+"=1")
 	}
 	sig := make(chan os.Signal, 4)
 	signal.Notify(sig, os.Interrupt, syscall.SIGTERM)
@@ -78,6 +86,11 @@ func Settle(fakeCamera bool) error {
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("cannot mount /proc: %w", err)
+	}
+	if os.Getenv(networkEnv) == "1" {
+		if err := settleNetwork(); err != nil {
+			return err
+		}
 	}
 	if fakeCamera {
 		if err := camns.Setup(); err != nil {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/cmd/fakecam/camns"
 )
@@ -28,10 +30,19 @@ type Options struct {
 	Dir string
 	// FakeCamera starts fakecam; without it kioskd looks at the machine's own.
 	FakeCamera bool
-	// CameraArgs are added to fakecam's.
+	// Cameras is how many; 0 is one. Each is a process of its own, whose frames
+	// count from a million times its number.
+	Cameras int
+	// CameraArgs are added to the first fakecam's.
 	CameraArgs []string
 	// Microphone is an ALSA name; empty starts a private sound server that hums.
 	Microphone string
+	// ForbiddenMicrophone denies the microphone to all but root (EACCES), until
+	// AllowMicrophone. It needs a Credential.
+	ForbiddenMicrophone bool
+	// Network says that loopback is no network for kioskd: a link is needed, such
+	// as the private network's (see Enter).
+	Network bool
 	// Config is added to kioskd's configuration, in TOML.
 	Config string
 	// Credential is the user that everything but fakecam runs as; nil is our own.
@@ -46,7 +57,7 @@ type Stage struct {
 	mu        sync.Mutex
 	processes []*Process
 
-	FakeCam, Clinicsim, Kioskd, Screen *Process
+	FakeCam, Clinicsim, Kioskd, Screen *Process // FakeCam is the first camera's
 	Sound                              *pulsetest.Server
 	// Ready is how long kioskd took from its start to READY=1.
 	Ready time.Duration
@@ -147,28 +158,37 @@ func (s *Stage) startCamera(ctx context.Context) error {
 	if !s.opts.FakeCamera {
 		return nil
 	}
-	args := append([]string{
-		s.program("fakecam"), "-mount", camns.MountDir, "-dev", camns.DevDir, "-ctl", camns.Control,
-	}, s.opts.CameraArgs...)
-	p, err := s.start("fakecam", true, nil, args...)
-	if err != nil {
-		return err
-	}
-	s.FakeCam = p
-	for {
-		if answer, err := s.Camera(ctx, "openers 0"); err == nil && strings.HasPrefix(answer, "ok") {
-			return nil
+	for n := range max(1, s.opts.Cameras) {
+		args := append([]string{s.program("fakecam")}, camns.Camera(n).Args()...)
+		if n == 0 {
+			args = append(args, s.opts.CameraArgs...)
 		}
-		if err := p.pause(ctx); err != nil {
+		p, err := s.start(fmt.Sprintf("fakecam%d", n), true, nil, args...)
+		if err != nil {
 			return err
 		}
+		if n == 0 {
+			s.FakeCam = p
+		}
+		for {
+			if answer, err := s.Camera(ctx, n, "openers"); err == nil && strings.HasPrefix(answer, "ok") {
+				break
+			}
+			if err := p.pause(ctx); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
 }
 
-// Camera sends one command to fakecam and returns its answer, "ok ...".
-func (s *Stage) Camera(ctx context.Context, command string) (string, error) {
+// Camera sends one command to the n-th camera's fakecam, which puts the camera's
+// number behind the first word, and returns its answer, "ok ...".
+func (s *Stage) Camera(ctx context.Context, n int, command string) (string, error) {
+	word, rest, _ := strings.Cut(command, " ")
+	command = strings.TrimSpace(fmt.Sprintf("%s %d %s", word, n, rest))
 	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", camns.Control)
+	c, err := d.DialContext(ctx, "unix", camns.Camera(n).Control)
 	if err != nil {
 		return "", fmt.Errorf("cannot reach fakecam: %w", err)
 	}
@@ -180,11 +200,11 @@ func (s *Stage) Camera(ctx context.Context, command string) (string, error) {
 		return "", fmt.Errorf("cannot ask fakecam: %w", err)
 	}
 	b := make([]byte, 256)
-	n, err := c.Read(b)
+	length, err := c.Read(b)
 	if err != nil {
 		return "", fmt.Errorf("cannot read fakecam's answer: %w", err)
 	}
-	return strings.TrimSpace(string(b[:n])), nil
+	return strings.TrimSpace(string(b[:length])), nil
 }
 
 func (s *Stage) startSound(ctx context.Context) error {
@@ -204,8 +224,26 @@ func (s *Stage) startSound(ctx context.Context) error {
 	s.Sound = srv
 	s.opts.Microphone = srv.PCM
 	s.alsa, s.speaker = srv.Env(), srv.SpeakerEnv()
-	if err := s.handOver(dir); err != nil {
-		return err
+	if s.opts.ForbiddenMicrophone {
+		_ = os.Remove(micLock) // an earlier stage's, mostly none
+		// A node that gives silence for ever, and belongs to root.
+		if err := unix.Mknod(micLock, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 5))); err != nil {
+			return fmt.Errorf("cannot make the microphone's lock: %w", err)
+		}
+		if s.opts.Microphone, err = srv.Guarded(micLock); err != nil {
+			return err
+		}
+	}
+	return s.handOver(dir)
+}
+
+// micLock is a copy of /dev/zero in the private /dev.
+const micLock = "/dev/kiosk-mic-lock"
+
+// AllowMicrophone ends what Options.ForbiddenMicrophone asked for.
+func (s *Stage) AllowMicrophone() error {
+	if err := os.Chmod(micLock, 0o644); err != nil { //nolint:gosec // it gives zeros
+		return fmt.Errorf("cannot allow the microphone: %w", err)
 	}
 	return nil
 }
@@ -306,10 +344,10 @@ directory = %q
 [microphone]
 device = %q
 [network]
-loopback_counts = true
+loopback_counts = %t
 [room]
 loopback = true
-%s`, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), dir, s.opts.Microphone, s.opts.Config)
+%s`, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), dir, s.opts.Microphone, !s.opts.Network, s.opts.Config)
 }
 
 // StartScreen starts the touchscreen page's door.
@@ -347,6 +385,23 @@ func (s *Stage) Stop() error {
 		s.Sound = nil
 	}
 	return errors.Join(errs...)
+}
+
+// KillKioskd ends the daemon as a crash would: SIGKILL, no goodbye. StartKioskd
+// starts the next one.
+func (s *Stage) KillKioskd() error {
+	return s.end(s.Kioskd, func(p *Process) error { p.Kill(); return p.log.Close() })
+}
+
+// StopKioskd ends the daemon as systemd would.
+func (s *Stage) StopKioskd() error { return s.end(s.Kioskd, (*Process).Stop) }
+
+// end ends one process before the others and forgets it.
+func (s *Stage) end(p *Process, how func(*Process) error) error {
+	s.mu.Lock()
+	s.processes = slices.DeleteFunc(s.processes, func(q *Process) bool { return q == p })
+	s.mu.Unlock()
+	return how(p)
 }
 
 // Broken delivers the end of any program that should still run.

@@ -1,6 +1,7 @@
 // Package direct is the room without a server in the middle of the media: one
 // WebSocket carries the signalling (package signal), one peer connection leads
-// to each other participant. The kiosk always makes the offer.
+// to each other participant, with a data channel for the chat (package chat) on
+// it. The kiosk always makes the offer.
 //
 // It owns that WebSocket and those connections. One goroutine, room.run, holds
 // all state; what pion calls back arrives there as a closure.
@@ -52,7 +53,7 @@ func (d *Provider) Join(ctx context.Context, p room.Params) (room.Room, error) {
 	r := &directRoom{
 		provider: d, params: p, log: p.Log, conn: conn, life: life, end: end,
 		ops: make(chan func(), opsBound), left: make(chan struct{}),
-		remotes: map[string]*remote{},
+		remotes: map[string]*remote{}, mail: newMail(),
 	}
 	go r.run(welcome)
 	return r, nil
@@ -135,14 +136,16 @@ type directRoom struct {
 	end  context.CancelFunc
 	ops  chan func() // what callbacks and Leave want done by run
 	left chan struct{}
+	mail *mail          // chat that call wants said
 	wg   sync.WaitGroup // readers, RTCP readers, closers
 
 	// Below: run's goroutine only.
 	conn     *websocket.Conn // nil while the signalling is away
 	remotes  map[string]*remote
-	closed   bool   // Closed has been sent
-	barred   error  // the server lets us in no more; media that flows goes on
-	farewell func() // says what Leave wants said, once there is a connection
+	outbox   []room.Message // the newest that mail brought
+	closed   bool           // Closed has been sent
+	barred   error          // the server lets us in no more; media that flows goes on
+	farewell func()         // says what Leave wants said, once there is a connection
 	leaving  bool
 }
 
@@ -241,6 +244,8 @@ func (r *directRoom) run(welcome signal.Message) {
 			return
 		case op := <-r.ops:
 			op()
+		case <-r.mail.due:
+			r.sendMail()
 		case m, ok := <-in:
 			if !ok {
 				in, r.conn = nil, nil

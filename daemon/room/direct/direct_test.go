@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +53,13 @@ func (e *events) add(ev room.Event) {
 	case e.new <- struct{}{}:
 	default:
 	}
+}
+
+// has reports whether one of the events is as asked.
+func (e *events) has(ok func(room.Event) bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.all, ok)
 }
 
 // await returns the n-th event of type T (from 1), waiting for it.

@@ -28,6 +28,7 @@ type remote struct {
 	unlisted   bool                       // a welcome did not name it; it stays while its media flows
 	due        *time.Timer                // no path by then: make the connection anew
 	readers    *sync.WaitGroup            // RTCP readers of pc
+	line       *line                      // the chat on pc; nil where it cannot be
 }
 
 // pendingBound is more candidates than a machine has.
@@ -125,21 +126,25 @@ func (r *directRoom) connect(rem *remote) {
 			r.log.Error("cannot send a track", "kind", t.Kind().String(), "error", err)
 			continue
 		}
-		rem.readers.Go(func() { r.readRTCP(sender) })
+		rem.readers.Go(func() { r.readRTCP(rem, pc, sender) })
 	}
+	rem.line = r.openLine(rem, pc)
 	rem.due = time.AfterFunc(connectWithin, func() { r.post(func() { r.overdue(rem, pc) }) })
 	r.offer(rem, false)
 }
 
+// mine hands do to run, which drops it if pc is not rem's connection any more.
+func (r *directRoom) mine(rem *remote, pc *webrtc.PeerConnection, do func()) {
+	r.post(func() {
+		if rem.pc == pc && r.remotes[rem.who.ID] == rem {
+			do()
+		}
+	})
+}
+
 // watch routes pc's callbacks to run, as long as pc is rem's connection.
 func (r *directRoom) watch(rem *remote, pc *webrtc.PeerConnection) {
-	mine := func(do func()) {
-		r.post(func() {
-			if rem.pc == pc && r.remotes[rem.who.ID] == rem {
-				do()
-			}
-		})
-	}
+	mine := func(do func()) { r.mine(rem, pc, do) }
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
 		m := signal.Message{Type: signal.Trickle, To: rem.who.ID}
 		if c != nil {
@@ -160,7 +165,10 @@ func (r *directRoom) watch(rem *remote, pc *webrtc.PeerConnection) {
 			}
 		})
 	})
-	pc.OnTrack(func(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+	pc.OnTrack(func(t *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+		// The interceptors see only what is read: without its sender reports the
+		// far side could not tell the round trip from our reception reports.
+		mine(func() { rem.readers.Go(func() { drainRTCP(receiver) }) })
 		ask := func() {
 			// A closed connection needs no keyframe.
 			_ = pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.SSRC())}})
@@ -293,21 +301,6 @@ func (r *directRoom) addCandidate(rem *remote, c webrtc.ICECandidateInit) {
 	}
 }
 
-func (r *directRoom) readRTCP(sender *webrtc.RTPSender) {
-	for {
-		packets, _, err := sender.ReadRTCP()
-		if err != nil {
-			return
-		}
-		for _, p := range packets {
-			switch p.(type) {
-			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				r.post(func() { r.params.Events(room.KeyframeWanted{}) })
-			}
-		}
-	}
-}
-
 // close ends rem's connection without waiting here: its callbacks may be
 // waiting for run. The room's wg counts the closing.
 func (r *directRoom) close(rem *remote) {
@@ -315,7 +308,8 @@ func (r *directRoom) close(rem *remote) {
 		return
 	}
 	pc, readers := rem.pc, rem.readers
-	rem.pc, rem.connected = nil, false
+	r.closeLine(rem.line)
+	rem.pc, rem.line, rem.connected = nil, nil, false
 	rem.due.Stop()
 	r.wg.Go(func() {
 		if err := pc.GracefulClose(); err != nil {

@@ -35,6 +35,14 @@ const (
 	viewFailedAfter   = 3 * time.Second // with disconnectedAfter: a vanished page is gone after 5 s
 )
 
+// Bounds of data channels. Pion's own are 1 MiB waiting to be read and a minute
+// between two tries after a blackout.
+const (
+	MaxDataMessage = 16 << 10 // bytes; said to the far side (RFC 8841, section 6)
+	dataBuffer     = 128 << 10
+	dataRetryMost  = 2 * time.Second
+)
+
 // Options says where a connection gathers its candidates.
 type Options struct {
 	// LoopbackOnly gathers on lo alone: the touchscreen page's views. Chromium
@@ -137,6 +145,9 @@ func settings(o Options) webrtc.SettingEngine {
 	// so that the first we see of it is its check: a peer-reflexive candidate,
 	// which pion would let wait a second for a better one.
 	s.SetPrflxAcceptanceMinWait(0)
+	s.SetSCTPMaxMessageSize(MaxDataMessage)
+	s.SetSCTPMaxReceiveBufferSize(dataBuffer)
+	s.SetSCTPRTOMax(dataRetryMost)
 	if o.LoopbackOnly {
 		s.SetICETimeouts(disconnectedAfter, viewFailedAfter, keepalive)
 		s.SetInterfaceFilter(isLoopback)

@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -114,6 +115,18 @@ func TestOfferHasOurCodecsOnly(t *testing.T) {
 	}
 	if !strings.Contains(sdp, "a=group:BUNDLE 0 1") {
 		t.Error("the media are not bundled")
+	}
+}
+
+// A far side is told how much it may say at a time on a data channel.
+func TestOfferBoundsMessages(t *testing.T) {
+	pc := connection(t, peer.Options{Loopback: true})
+	if _, err := pc.CreateDataChannel("x", nil); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("a=max-message-size:%d\r\n", peer.MaxDataMessage)
+	if sdp := offer(t, pc); !strings.Contains(sdp, want) || peer.MaxDataMessage != 16384 {
+		t.Errorf("the offer lacks %s", want)
 	}
 }
 

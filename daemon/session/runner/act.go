@@ -3,8 +3,9 @@ package runner
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"reflect"
+	"slices"
 	"time"
 
 	"kioskd/daemon/session"
@@ -23,12 +24,33 @@ func (r *Runner) fact(ctx context.Context, w session.What) {
 		r.perform(ctx, effects) // a disk that hangs must not keep the room from hearing `away`
 		effects = nil
 	}
-	durable := r.commit(next, outputs, e) == nil
-	r.adopt(next, outputs, durable)
-	r.perform(ctx, effects)
+	stored := r.commit(Commit{Model: next, Outputs: outputs, Audit: entry(e, "", r.m, next)}, false) == nil
+	r.adopt(next, outputs, stored)
+	r.perform(ctx, r.holdAcks(effects, stored))
 	if set, ok := w.(session.ClockSet); ok && !before.DoubtfulSince.IsZero() && next.DoubtfulSince.IsZero() {
 		r.offset += set.Now.Sub(e.At) // Step has moved the model's times the same way
 	}
+}
+
+// holdAcks takes the acknowledgements out of effects whose messages are not
+// stored, and puts those back in whose messages are now.
+func (r *Runner) holdAcks(effects []session.Effect, stored bool) []session.Effect {
+	isAck := func(e session.Effect) bool { _, ok := e.(session.AckMessage); return ok }
+	switch {
+	case !r.m.Running() || r.m.Stopping:
+		r.acks = nil // nobody is there to be told
+	case stored:
+		effects = append(effects, r.acks...)
+		r.acks = nil
+	default:
+		for _, e := range effects {
+			if isAck(e) && len(r.acks) < session.MaxMessages && !slices.Contains(r.acks, e) {
+				r.acks = append(r.acks, e)
+			}
+		}
+		effects = slices.DeleteFunc(effects, isAck)
+	}
+	return effects
 }
 
 // command does one command and answers it.
@@ -37,13 +59,17 @@ func (r *Runner) command(ctx context.Context, q request) {
 		q.answer <- answer{err: &session.Refusal{Code: "bad_event", Message: "cannot do a command without a content", Hint: "Report this fault."}}
 		return
 	}
+	e := r.complete(q.event)
 	print := r.keys.fingerprint(q.event.What)
-	if old, ok, err := r.keys.find(q.key, print, r.now()); ok || err != nil {
-		old.result.Model = r.m.Clone()
+	if old, ok, err := r.keys.find(q.key, print, e.At); ok || err != nil {
 		if err != nil {
 			old.err = err
 		}
-		q.answer <- old
+		r.repeat(q, e, old)
+		return
+	}
+	if ok, err := recall(r.m, q.key, q.event.What, e.At); ok || err != nil {
+		r.repeat(q, e, answer{result: session.Result{Durable: true}, err: err})
 		return
 	}
 	narrows := session.Narrows(r.m, q.event.What)
@@ -51,68 +77,124 @@ func (r *Runner) command(ctx context.Context, q request) {
 		q.answer <- answer{err: q.ctx.Err()} // nobody waits for it any more
 		return
 	}
-	a, effects := r.do(ctx, r.complete(q.event), narrows)
-	if !isStore(a.err) {
-		r.keys.keep(q.key, print, a, r.now())
+	a, effects := r.do(ctx, q, e, narrows)
+	if !forStorage(a.err) {
+		r.keys.keep(q.key, print, a, e.At)
 	}
 	q.answer <- a
-	r.perform(ctx, effects)
+	r.perform(ctx, r.holdAcks(effects, !r.dirty))
+}
+
+// repeat answers a command whose key was seen before.
+func (r *Runner) repeat(q request, e session.Event, a answer) {
+	a.result.Model = r.m.Clone()
+	result := "repeated"
+	if code := refusalCode(a.err); code != "" {
+		result += " refused=" + code
+	}
+	r.note(e, entry(e, result, r.m, r.m))
+	q.answer <- a
 }
 
 // do steps, and commits and acts in the order that the command asks for. The
 // effects that it returns are still to be done, after the answer.
-func (r *Runner) do(ctx context.Context, e session.Event, narrows bool) (answer, []session.Effect) {
+func (r *Runner) do(ctx context.Context, q request, e session.Event, narrows bool) (answer, []session.Effect) {
 	next, effects, outputs, refusal := session.Step(r.m, e)
 	changed := !same(r.m, next)
 	if narrows {
 		r.perform(ctx, effects)
 		effects = nil
 	}
-	err := r.commit(next, outputs, e)
-	if err != nil && !narrows && refusal == nil {
-		return answer{err: &session.Refusal{
+	if refusal == nil {
+		remember(&next, q.key, q.event.What, e.At)
+	}
+	had := !r.dirty && bytes.Equal(image(next), r.saved)
+	c := Commit{Model: next, Outputs: outputs, Report: reportOf(e.What, effects), Audit: audit(e, changed, refusal, r.m, next)}
+	err := r.commit(c, e.By != "")
+	if errors.Is(err, ErrOutboxFull) {
+		return r.refuse(e, &session.Refusal{
+			Code:    session.CodeOutboxFull,
+			Message: "cannot take the report: too many wait to be sent",
+			Hint:    "Tell the staff of the clinic.",
+		}), nil
+	}
+	durable := err == nil || had
+	if !durable && !narrows && refusal == nil {
+		refusal := &session.Refusal{
 			Code:    session.CodeStore,
 			Message: "cannot do this: the kiosk cannot store it",
 			Hint:    "Look at the conditions in GET /v1/status: the disk may be full.",
-		}}, nil
+		}
+		r.owe(e, audit(e, false, refusal, r.m, r.m))
+		return answer{err: refusal}, nil
 	}
-	r.adopt(next, outputs, err == nil)
-	return answer{session.Result{Model: next.Clone(), Durable: err == nil, Changed: changed}, refusal}, effects
+	if err != nil {
+		r.owe(e, c.Audit)
+	}
+	r.adopt(next, outputs, durable)
+	return answer{session.Result{Model: next.Clone(), Durable: durable, Changed: changed}, refusal}, effects
 }
 
-func isStore(err error) bool {
-	r, ok := err.(*session.Refusal) //nolint:errorlint // made above, never wrapped
-	return ok && r.Code == session.CodeStore
-}
-
-// commit stores the model, unless the store holds just that already.
-func (r *Runner) commit(next session.Model, outputs []session.Output, e session.Event) error {
-	img := image(next)
-	if !r.dirty && bytes.Equal(img, r.saved) {
+// reportOf is the report that a command hands in; nil: it hands none in.
+func reportOf(w session.What, effects []session.Effect) *Report {
+	submit, ok := w.(session.SubmitReport)
+	if !ok || !slices.Contains(effects, session.Effect(session.SendReports{})) {
 		return nil
 	}
-	audit := fmt.Sprintf("event=%s from=%s to=%s", e.What.Name(), word(r.m), word(next))
-	if e.By != "" {
-		audit += " by: " + e.By
-	}
-	if err := r.o.Store.Commit(next, outputs, audit); err != nil {
-		r.dirty = true
-		r.o.Log.Error("cannot store the session", "event", e.What.Name(), "error", err)
-		return err
-	}
-	r.saved, r.dirty = img, false
-	return nil
+	return &Report{ID: submit.ID, Data: submit.Bundle}
 }
 
-func word(m session.Model) string {
-	switch {
-	case !m.Exists():
-		return "none"
-	case m.State == session.Error:
-		return "error:" + m.Error.Code
-	default:
-		return string(m.State)
+// refuse answers a command that changes nothing, and notes that in the journal.
+func (r *Runner) refuse(e session.Event, refusal error) answer {
+	r.note(e, audit(e, false, refusal, r.m, r.m))
+	return answer{result: session.Result{Model: r.m.Clone()}, err: refusal}
+}
+
+// note stores the audit entry of a command that left the model as it was.
+func (r *Runner) note(e session.Event, text string) {
+	if e.By == "" {
+		return
 	}
+	if err := r.commit(Commit{Model: r.m, Audit: text}, true); err != nil {
+		r.owe(e, text)
+	}
+}
+
+// forStorage says whether a refusal goes away with the store's trouble: the same
+// key may then act.
+func forStorage(err error) bool {
+	code := refusalCode(err)
+	return code == session.CodeStore || code == session.CodeOutboxFull
+}
+
+func refusalCode(err error) string {
+	var r *session.Refusal
+	if errors.As(err, &r) {
+		return r.Code
+	}
+	return ""
+}
+
+// commit stores a step. Without always, one that changes nothing of what the
+// store holds is left out.
+func (r *Runner) commit(c Commit, always bool) error {
+	img := image(c.Model)
+	c.AuditOnly = !r.dirty && bytes.Equal(img, r.saved)
+	if c.AuditOnly && !always {
+		return nil
+	}
+	c.Audit = late(c.Audit, r.owed)
+	err := r.o.Store.Commit(c)
+	switch {
+	case errors.Is(err, ErrOutboxFull):
+		return err
+	case err != nil:
+		r.dirty = true
+		r.o.Log.Error("cannot store the session", "error", err)
+		return err
+	}
+	r.saved, r.dirty, r.owed = img, false, nil
+	return nil
 }
 
 // image is what counts of a model for the store: nothing where there is no
@@ -145,9 +227,12 @@ func (r *Runner) adopt(next session.Model, outputs []session.Output, durable boo
 	}
 }
 
-// same says whether two models differ in nothing but the time of the newest event.
+// same says whether two models differ in nothing but what nobody sees: the time
+// of the newest event and the keys that the runner remembers in them.
 func same(a, b session.Model) bool {
-	a.LastAt, b.LastAt = time.Time{}, time.Time{}
+	for _, m := range []*session.Model{&a, &b} {
+		m.LastAt, m.Seen, m.SeenSalt = time.Time{}, nil, nil
+	}
 	return reflect.DeepEqual(a, b)
 }
 

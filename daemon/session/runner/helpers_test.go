@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,10 @@ type disk struct {
 	mu     sync.Mutex
 	record []byte
 	audit  []string
+	told   []session.Output
+	kept   []runner.Report
 	fail   error
+	full   bool // no place for a report
 	events *trace
 }
 
@@ -33,24 +37,51 @@ func (d *disk) Load() (session.Model, error) {
 	return session.Decode(d.record)
 }
 
-func (d *disk) Commit(m session.Model, outputs []session.Output, audit string) error {
+func (d *disk) Commit(c runner.Commit) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail != nil {
 		d.events.add("commit failed")
 		return d.fail
 	}
-	b, err := m.Encode()
-	if err != nil {
-		return err
+	if c.Report != nil && d.full {
+		d.events.add("outbox full")
+		return fmt.Errorf("cannot commit: %w", runner.ErrOutboxFull)
 	}
-	d.record = b
-	if !m.Running() {
-		d.record = nil
+	if !c.AuditOnly {
+		b, err := c.Model.Encode()
+		if err != nil {
+			return err
+		}
+		d.record = b
+		if !c.Model.Running() {
+			d.record = nil
+		}
 	}
-	d.audit = append(d.audit, audit)
-	d.events.add("commit")
+	d.audit = append(d.audit, c.Audit)
+	d.told = append(d.told, c.Outputs...)
+	if c.Report != nil {
+		d.kept = append(d.kept, *c.Report)
+	}
+	d.events.add(map[bool]string{true: "audit", false: "commit"}[c.AuditOnly])
 	return nil
+}
+
+// copy is what a disk holds after a kill: all that was committed.
+func (d *disk) copy() *disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &disk{record: slices.Clone(d.record)}
+}
+
+// last is the newest audit entry.
+func (d *disk) last() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.audit) == 0 {
+		return ""
+	}
+	return d.audit[len(d.audit)-1]
 }
 
 func (d *disk) set(fail error) {
@@ -198,7 +229,7 @@ func (b *bench) join() {
 	b.post(session.NetworkChanged{Up: true},
 		session.DeviceReport{Camera: session.DeviceOK, Microphone: session.DeviceOK, Cameras: []string{"face", "document"}})
 	n := b.r.Model().Attempt
-	b.post(session.RoomLoaded{Attempt: n, Room: session.Room{Chat: true, Token: "secret"}}, session.Joined{Attempt: n},
+	b.post(session.RoomLoaded{Attempt: n, Room: session.Room{Chat: true, ReportIssue: true, Token: "secret"}}, session.Joined{Attempt: n},
 		session.PeerJoined{Attempt: n, Participant: session.Participant{ID: "c1", Name: "Dr. Name"}},
 		session.MediaArrived{Attempt: n, Participant: "c1", Kind: session.Audio})
 	if got := b.r.Model().State; got != session.Active {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -30,14 +31,41 @@ const narrowWait = 2 * time.Second
 // recommitAfter is when a commit that failed is tried again.
 const recommitAfter = 2 * time.Second
 
-// Store keeps the model. Commit returns only when the model would survive a
-// power cut; a model that is Final or None leaves no record behind. outputs and
-// audit (no patient data in them) go to the journal in the same transaction.
-// Load gives the zero Model where there is none.
+// Store keeps the model. Commit returns only when all of c would survive a power
+// cut, in one transaction; with an error it has kept nothing of it. Load gives
+// the zero Model where there is none.
 type Store interface {
 	Load() (m session.Model, err error)
-	Commit(m session.Model, outputs []session.Output, audit string) error
+	Commit(c Commit) error
 }
+
+// Commit is what is stored of one step.
+type Commit struct {
+	// Model is the session; one that is Final or None leaves no record behind.
+	Model session.Model
+	// AuditOnly says that the store has this Model already, from an earlier
+	// Commit, or has no session and shall have none: only the rest is to be written.
+	AuditOnly bool
+	Outputs   []session.Output // for the journal
+	Audit     string           // for the journal; at most maxAudit bytes, no patient data
+	Report    *Report          // an issue report to keep until it is sent; nil: none
+}
+
+// Report is an issue report's bundle. It holds the patient's words.
+type Report struct {
+	ID   string
+	Data []byte
+}
+
+// Format tells the id and hides the bundle.
+func (r Report) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("report " + r.ID)) }
+
+// LogValue tells the id and hides the bundle.
+func (r Report) LogValue() slog.Value { return slog.StringValue("report " + r.ID) }
+
+// ErrOutboxFull is what a Store's error wraps when it keeps no further report.
+// Nothing else is wrong with the store.
+var ErrOutboxFull = errors.New("cannot keep the report: too many wait to be sent")
 
 // Options are what a Runner needs. Store and Perform are required.
 type Options struct {
@@ -72,8 +100,10 @@ type Runner struct {
 	began  time.Time     // with its monotonic part
 	offset time.Duration // model time - (began + elapsed)
 	seq    uint64
-	saved  []byte // what the store holds, see image
-	dirty  bool   // the newest commit failed
+	saved  []byte           // what the store holds, see image
+	dirty  bool             // the newest commit failed
+	owed   []string         // audit that could not be stored yet
+	acks   []session.Effect // of messages that are not stored yet
 	keys   keys
 }
 
@@ -141,7 +171,10 @@ func (r *Runner) Post(w session.What) bool {
 // Do does a command and answers when it is done: the result, or a
 // *session.Refusal, or ctx's error (the command may be done all the same; ask
 // again with the same key). A key (Idempotency-Key) that was seen in the last 10
-// minutes gets its first answer again and acts no more; empty: none.
+// minutes gets its first answer again and acts no more; empty: none. What was
+// done with a key is stored with the session, so this holds after a crash too.
+//
+// An event with a By leaves an audit entry, whatever came of it.
 //
 // A command that widens is answered when it would survive a power cut; one that
 // narrows when it has acted, Durable says whether it was stored too.

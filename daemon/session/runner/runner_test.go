@@ -40,10 +40,10 @@ func TestOrder(t *testing.T) {
 		b.do(session.DisableVideo{}, "", "close-camera, set-video-off, commit, publish video=updated")
 		b.do(session.DisableVideo{}, "", "commit, publish video=updated, set-video-off, open-camera")
 		b.do(session.SwapCamera{}, "", "commit, publish camera=updated, open-camera")
-		if res := b.do(session.DisableVideo{Set: new(bool)}, "", ""); res.Changed || !res.Durable {
+		if res := b.do(session.DisableVideo{Set: new(bool)}, "", "audit"); res.Changed || !res.Durable {
 			t.Errorf("result %+v of a command that changes nothing", res)
 		}
-		b.do(session.Open{Appointment: "a-2"}, session.CodeSessionInProgress, "")
+		b.do(session.Open{Appointment: "a-2"}, session.CodeSessionInProgress, "audit")
 		b.do(session.EndCall{}, "", "close-camera, close-microphone, leave-room, commit, publish state=ended")
 		if b.disk.has() {
 			t.Error("a finished session is still stored")
@@ -54,7 +54,7 @@ func TestOrder(t *testing.T) {
 		if b.r.Model().Exists() || b.last.Model.Exists() || b.last.Seq == 0 {
 			t.Error("the finished session was not forgotten")
 		}
-		if a := b.disk.audits(); !strings.Contains(a, "event=end-call from=active to=ended by: uid=7") || strings.Contains(a, "a-1") {
+		if a := b.disk.audits(); !strings.Contains(a, "end-call done from=active to=ended by: uid=7") || strings.Contains(a, "a-1") {
 			t.Errorf("audit\n%s", a)
 		}
 	})
@@ -202,13 +202,13 @@ func TestIdempotency(t *testing.T) {
 		b.active()
 		acts := "set-muted, commit, publish audio=updated"
 		b.doKey(session.Mute{}, "k1", "", acts)
-		if res := b.doKey(session.Mute{}, "k1", "", ""); res.Changed || !res.Durable || !res.Model.Muted {
+		if res := b.doKey(session.Mute{}, "k1", "", "audit"); res.Changed || !res.Durable || !res.Model.Muted {
 			t.Errorf("the second answer is %+v", res)
 		}
-		b.doKey(session.DisableVideo{}, "k1", session.CodeKeyReused, "")
-		b.doKey(session.Mute{}, strings.Repeat("k", 257), session.CodeKeyReused, "")
-		b.doKey(session.SwapCamera{Camera: "nowhere"}, "k2", session.CodeCameraUnknown, "")
-		b.doKey(session.SwapCamera{Camera: "nowhere"}, "k2", session.CodeCameraUnknown, "")
+		b.doKey(session.DisableVideo{}, "k1", session.CodeKeyReused, "audit")
+		b.doKey(session.Mute{}, strings.Repeat("k", 257), session.CodeKeyReused, "audit")
+		b.doKey(session.SwapCamera{Camera: "nowhere"}, "k2", session.CodeCameraUnknown, "audit")
+		b.doKey(session.SwapCamera{Camera: "nowhere"}, "k2", session.CodeCameraUnknown, "audit")
 
 		b.disk.set(errDisk)
 		b.doKey(session.Mute{}, "k3", session.CodeStore, "commit failed")
@@ -218,7 +218,7 @@ func TestIdempotency(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		b.doKey(session.Mute{}, "k1", "", acts)
 		for i := range 1024 { // the bound pushes the oldest out
-			b.doKey(session.Mute{Set: new(bool(true))}, fmt.Sprint("n", i), "", "")
+			b.doKey(session.Mute{Set: new(bool(true))}, fmt.Sprint("n", i), "", "commit")
 		}
 		b.doKey(session.Mute{}, "k1", "", "commit, publish audio=updated, set-muted")
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"kioskd/daemon/room/direct/chat"
 	"kioskd/daemon/room/direct/signal"
 	"kioskd/daemon/room/peer"
 )
@@ -25,24 +26,42 @@ const (
 	Name   = "Dr. Example"
 )
 
+// Who joins.
+type Who struct {
+	Peer, Name string
+	Role       signal.Role
+	Packet     func(kind webrtc.RTPCodecType, p *rtp.Packet) // gets every packet that arrives; may be nil
+	Send       []webrtc.TrackLocal
+}
+
 // Clinician is the far side.
 type Clinician struct {
-	// Packet gets every packet that arrives. Set it, and Send, before the kiosk joins.
-	packet func(kind webrtc.RTPCodecType, p *rtp.Packet)
-	send   []webrtc.TrackLocal
+	who Who
 
 	t    *testing.T
 	conn *websocket.Conn
 	got  chan signal.Message
 	done chan struct{}
 
-	mu sync.Mutex
-	pc *webrtc.PeerConnection
+	frames chan string // what the kiosk said in the chat
+	open   chan struct{}
+
+	mu     sync.Mutex
+	pc     *webrtc.PeerConnection
+	chat   *webrtc.DataChannel
+	offers int
 }
 
-// New joins the room at url with token. It sends the tracks and hands every
-// packet that arrives to packet, which may be nil. It vanishes with the test.
+// New joins the room at url with token as the clinician. It sends the tracks and
+// hands every packet that arrives to packet, which may be nil. It vanishes with
+// the test.
 func New(t *testing.T, url, token string, packet func(webrtc.RTPCodecType, *rtp.Packet), send ...webrtc.TrackLocal) *Clinician {
+	t.Helper()
+	return Join(t, url, token, Who{Peer: PeerID, Name: Name, Role: signal.Clinician, Packet: packet, Send: send})
+}
+
+// Join is New for anybody.
+func Join(t *testing.T, url, token string, who Who) *Clinician {
 	t.Helper()
 	conn, resp, err := websocket.Dial(t.Context(), url, nil)
 	if err != nil {
@@ -52,8 +71,11 @@ func New(t *testing.T, url, token string, packet func(webrtc.RTPCodecType, *rtp.
 		_ = resp.Body.Close()
 	}
 	conn.SetReadLimit(signal.MaxMessage)
-	c := &Clinician{packet: packet, send: send, t: t, conn: conn, got: make(chan signal.Message, 64), done: make(chan struct{})}
-	c.Say(signal.Message{Type: signal.Hello, Token: token, Peer: PeerID, Name: Name, Role: signal.Clinician})
+	c := &Clinician{
+		who: who, t: t, conn: conn, got: make(chan signal.Message, 64), done: make(chan struct{}),
+		frames: make(chan string, 256), open: make(chan struct{}, 8),
+	}
+	c.Say(signal.Message{Type: signal.Hello, Token: token, Peer: who.Peer, Name: who.Name, Role: who.Role})
 	go c.read()
 	t.Cleanup(c.Vanish)
 	return c
@@ -104,6 +126,7 @@ func (c *Clinician) read() {
 func (c *Clinician) answer(m signal.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.offers++
 	if !m.Restart {
 		if c.pc != nil {
 			_ = c.pc.GracefulClose()
@@ -114,18 +137,26 @@ func (c *Clinician) answer(m signal.Message) {
 			return
 		}
 		c.pc = pc
-		pc.OnTrack(func(tr *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		pc.OnDataChannel(c.takeChat)
+		pc.OnTrack(func(tr *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+			go func() { // as a browser does; ends with the connection
+				for {
+					if _, _, err := receiver.ReadRTCP(); err != nil {
+						return
+					}
+				}
+			}()
 			for {
 				p, _, err := tr.ReadRTP()
 				if err != nil {
 					return
 				}
-				if c.packet != nil {
-					c.packet(tr.Kind(), p)
+				if c.who.Packet != nil {
+					c.who.Packet(tr.Kind(), p)
 				}
 			}
 		})
-		for _, tr := range c.send {
+		for _, tr := range c.who.Send {
 			if _, err := pc.AddTrack(tr); err != nil {
 				c.t.Error(err)
 			}
@@ -146,6 +177,84 @@ func (c *Clinician) answer(m signal.Message) {
 	}
 	<-gathered
 	c.Say(signal.Message{Type: signal.Answer, To: m.From, SDP: c.pc.LocalDescription().SDP})
+}
+
+// takeChat keeps the channel that the kiosk made. Frames that nobody reads in
+// time are dropped.
+func (c *Clinician) takeChat(d *webrtc.DataChannel) {
+	if d.Label() != chat.Label {
+		c.t.Errorf("the kiosk opened a channel %q", d.Label())
+		return
+	}
+	d.OnMessage(func(m webrtc.DataChannelMessage) {
+		select {
+		case c.frames <- string(m.Data):
+		default:
+		}
+	})
+	d.OnOpen(func() {
+		c.mu.Lock()
+		c.chat = d
+		c.mu.Unlock()
+		select {
+		case c.open <- struct{}{}:
+		default: // nobody waits for it
+		}
+	})
+}
+
+// AwaitChat waits for the next chat channel and returns the connection it is on.
+func (c *Clinician) AwaitChat() (*webrtc.PeerConnection, *webrtc.DataChannel) {
+	c.t.Helper()
+	select {
+	case <-c.open:
+	case <-time.After(10 * time.Second):
+		c.t.Fatal("the kiosk opened no chat")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pc, c.chat
+}
+
+// Heard returns the next frame that the kiosk said in the chat.
+func (c *Clinician) Heard() chat.Frame {
+	c.t.Helper()
+	select {
+	case text := <-c.frames:
+		f, err := chat.Parse([]byte(text))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return f
+	case <-time.After(10 * time.Second):
+		c.t.Fatal("the kiosk said nothing in the chat")
+	}
+	return chat.Frame{}
+}
+
+// Unheard is the number of frames of the chat that arrived and Heard has not returned.
+func (c *Clinician) Unheard() int { return len(c.frames) }
+
+// Tell says something in the chat.
+func (c *Clinician) Tell(f chat.Frame) {
+	c.t.Helper()
+	b, err := chat.Marshal(f)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.mu.Lock()
+	d := c.chat
+	c.mu.Unlock()
+	if err := d.SendText(string(b)); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// Offers is how many offers came.
+func (c *Clinician) Offers() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.offers
 }
 
 // Vanish closes everything without a word.

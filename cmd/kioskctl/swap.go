@@ -1,0 +1,22 @@
+package main
+
+import "kioskd/daemon/api/apitype"
+
+// swapCmd uses another camera.
+type swapCmd struct {
+	Camera string `arg:"" optional:"" help:"The camera's id, as devices prints it; without it the next usable one is taken."`
+	JSON   bool   `name:"json" help:"Print the answer as JSON."`
+}
+
+// Run does it.
+func (c *swapCmd) Run(e *env) error {
+	a, err := e.kiosk.SwapCamera(e.ctx, c.Camera)
+	if err != nil {
+		return err
+	}
+	return e.answer(c.JSON, a, cameraWords)
+}
+
+func cameraWords(s *apitype.Session) string {
+	return "The camera is " + printable(orElse(s.Camera.Name, orElse(s.Camera.ID, "none"))) + "."
+}
