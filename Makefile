@@ -1,5 +1,8 @@
 # kioskd: build, demo, tests. `make` alone lists the targets.
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
 # hraban/opus would want libopusfile for a reader that nobody here uses.
 export GOFLAGS := -tags=nolibopusfile -buildvcs=false
 PROGRAMS := kioskd kioskctl kioskscreen clinicsim fakecam demo
@@ -48,6 +51,10 @@ ROWS := Test(Elements|States|Validations|Actions|WhatFollows|Restarts)
 rows: build ## each row of the screen's contract, played with the real programs
 	KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 12m $(AS_ROOT) -run '^$(ROWS)$$' ./daemon/e2e | awk -f daemon/e2e/rows.awk
 
+figures: build ## kill -9 and camera swap, 20 times each: the promised figures
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 6m $(AS_ROOT) -run '^TestSwapAgain|^TestKilledAgain' ./daemon/e2e \
+	| grep -E '^(---|FAIL|ok|panic)|_test.go:'
+
 lint: setup ## golangci-lint, see .golangci.yml
 	go run $(GOLANGCI) run ./...
 
@@ -58,4 +65,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo || $(SUDO) rm -rf bin demo
 
-.PHONY: help setup build demo test rows lint fuzz clean
+.PHONY: help setup build demo test rows figures lint fuzz clean

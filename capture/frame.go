@@ -47,6 +47,9 @@ type Frame struct {
 	// Patient says that the picture may show people: it comes from a camera and
 	// does not stand in for one. Set by whoever hands it on, before that.
 	Patient bool
+	// Scene says that nothing of the picture before is in this one: another camera
+	// took over. Set by the source.
+	Scene bool
 
 	refs atomic.Int32
 	pool *Pool // nil: the last Release leaves the frame to the collector
@@ -108,7 +111,7 @@ func (p *Pool) Get() *Frame {
 		f = newFrame(p.w, p.h)
 		f.pool = p
 	}
-	f.Seq, f.Time, f.Patient = 0, time.Time{}, false
+	f.Seq, f.Time, f.Patient, f.Scene = 0, time.Time{}, false, false
 	f.refs.Store(1)
 	return f
 }

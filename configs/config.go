@@ -121,8 +121,6 @@ type Session struct {
 	AskConsent bool `toml:"ask_consent" unit:"yes or no"`
 	// ReconnectSeconds is how long `reconnecting` may last.
 	ReconnectSeconds int `toml:"reconnect_seconds" unit:"seconds" range:"5..3600"`
-	// KeepFinishedSeconds is how long a finished session stays visible.
-	KeepFinishedSeconds int `toml:"keep_finished_seconds" unit:"seconds" range:"1..600"`
 	// WaitSeconds and SessionSeconds are used where the backend's room gives
 	// none.
 	WaitSeconds    int `toml:"wait_seconds" unit:"seconds" range:"1..86400"`
@@ -131,9 +129,6 @@ type Session struct {
 
 // Reconnect is ReconnectSeconds as a duration.
 func (s Session) Reconnect() time.Duration { return seconds(s.ReconnectSeconds) }
-
-// KeepFinished is KeepFinishedSeconds as a duration.
-func (s Session) KeepFinished() time.Duration { return seconds(s.KeepFinishedSeconds) }
 
 // Wait is WaitSeconds as a duration.
 func (s Session) Wait() time.Duration { return seconds(s.WaitSeconds) }

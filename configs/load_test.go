@@ -242,7 +242,6 @@ func TestDurations(t *testing.T) {
 	for name, pair := range map[string][2]time.Duration{
 		"timeout":      {config.Backend.Timeout(), 10 * time.Second},
 		"reconnect":    {config.Session.Reconnect(), 2 * time.Minute},
-		"keep":         {config.Session.KeepFinished(), time.Minute},
 		"wait":         {config.Session.Wait(), 15 * time.Minute},
 		"limit":        {config.Session.Limit(), 30 * time.Minute},
 		"disconnected": {config.Room.ICEDisconnected(), 2 * time.Second},

@@ -113,7 +113,7 @@ func TestSampleGivesEveryValue(t *testing.T) {
 		Microphone: configs.Microphone{Device: "default", Enabled: true},
 		Video:      configs.Video{BitrateKbps: 1500, CPUUsed: -6},
 		Audio:      configs.Audio{BitrateKbps: 32},
-		Session:    configs.Session{ReconnectSeconds: 120, KeepFinishedSeconds: 60, WaitSeconds: 900, SessionSeconds: 1800},
+		Session:    configs.Session{ReconnectSeconds: 120, WaitSeconds: 900, SessionSeconds: 1800},
 		Network:    configs.Network{IgnoreInterfaces: []string{"kiosk0"}},
 		Room:       configs.Room{ICEDisconnectedMS: 2000, ICEFailedMS: 10000, ICEKeepaliveMS: 500},
 		Log:        configs.Log{Level: "info"},

@@ -93,7 +93,7 @@ func TestWholeCallWithoutCamera(t *testing.T) {
 	if s := do(t)(k.Mute(t.Context(), ptr(false))); s.Audio.Muted {
 		t.Error("still muted")
 	}
-	// The camera is not wanted any more, so that it is missing is no trouble.
+	// That the camera is missing is told at rest, too: there is time to plug it in.
 	w.forget()
 	do(t)(k.EndCall(t.Context()))
 	if left := far.Await(signal.PeerLeft); left.Reason != signal.ReasonBye {
@@ -104,7 +104,7 @@ func TestWholeCallWithoutCamera(t *testing.T) {
 		t.Errorf("the ended session still knows %+v", s.Session)
 	}
 	w.see("a kiosk at rest", func(s apitype.Status) bool {
-		return s.Session.Final() && len(s.Conditions) == 0
+		return s.Session.Final() && len(s.Conditions) == 1 && hasCondition(s, "camera_missing")
 	})
 	k.systemd.hear(t, "STATUS=Session: ended")
 }
@@ -236,8 +236,9 @@ func TestStopInACallSaysAwayAndIsQuick(t *testing.T) {
 }
 
 // After a restart the appointment comes back by itself and nothing that was off
-// is on: the camera is not even looked for, which would tell that it is missing.
+// is on: the camera is not even opened for a moment.
 func TestRestartKeepsTheAppointmentAndWhatWasOff(t *testing.T) {
+	const openCamera = `"effect":"open-camera"`
 	dir := folder(t)
 	clinic := startClinic(t, dir, "127.0.0.1:0")
 	cfg := settings(t, dir, "http://"+clinic.host)
@@ -252,8 +253,11 @@ func TestRestartKeepsTheAppointmentAndWhatWasOff(t *testing.T) {
 	if left := far.Await(signal.PeerLeft); left.Reason != signal.ReasonAway {
 		t.Errorf("the room heard %q, want away", left.Reason)
 	}
+	if !strings.Contains(k.log.String(), openCamera) {
+		t.Error("an opened camera is not in the log: this test sees nothing")
+	}
 	w.forget()
-	start(t, cfg)
+	k = start(t, cfg)
 	s := w.state(apitype.StateActive)
 	if s.Session.AppointmentID != appointment || !s.Session.Audio.Muted || !s.Session.Video.Disabled {
 		t.Errorf("it came back as %+v", s.Session)
@@ -262,8 +266,11 @@ func TestRestartKeepsTheAppointmentAndWhatWasOff(t *testing.T) {
 		t.Errorf("a %s came", back.Role)
 	}
 	w.never("something that was on", func(s apitype.Status) bool {
-		return s.Session == nil || !s.Session.Audio.Muted || !s.Session.Video.Disabled || hasCondition(s, "camera_missing")
+		return s.Session == nil || !s.Session.Audio.Muted || !s.Session.Video.Disabled
 	})
+	if strings.Contains(k.log.String(), openCamera) {
+		t.Error("the camera was opened")
+	}
 	// What was told before the watcher was back is not told again; the snapshot had it.
 	if said := w.soFar(); strings.Contains(said, "session=started") || strings.Contains(said, "updated") {
 		t.Errorf("told again: %s", said)

@@ -18,13 +18,16 @@ func (d *devices) runCamera(ctx context.Context, id string, put func(*capture.Fr
 		Changed: d.cameraChanged, ShutterChanged: d.shutterChanged,
 	})
 	d.mu.Lock()
-	d.target, d.keeper = id, k
+	if !d.switched { // else the wish has changed before we came here
+		d.target = id
+	}
+	d.keeper, d.switched = k, false
 	d.mu.Unlock()
 	if err := k.Run(ctx, put); err != nil {
 		d.log.Error("the camera did not close cleanly", "error", err)
 	}
 	d.mu.Lock()
-	d.keeper, d.shut = nil, false
+	d.keeper, d.shut, d.switched = nil, false, false
 	d.mu.Unlock()
 	d.holdCamera(false)
 	d.changed() // a look says what is still wrong
@@ -39,7 +42,9 @@ func (d *devices) switchCamera(id string) {
 	d.target = id
 	if d.keeper != nil {
 		d.keeper.Retarget()
+		return
 	}
+	d.switched = true // the run that is to begin takes it up
 }
 
 // choose says which camera the call wants, as it is now.
@@ -87,9 +92,6 @@ func (d *devices) cameraChanged(s camera.State) {
 	}
 	d.mu.Unlock()
 	d.setOnly(cameraConditions(), now)
-	if s.Code == camera.Present {
-		d.scene()
-	}
 	d.changed()
 }
 

@@ -157,6 +157,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Outbox: outbox{k.store}, Post: k.postReport, After: backend.RetryAfter, Sent: k.reportSent, Stuck: k.reportsStuck, Log: k.log.With("part", "reports"),
 	})
 	k.work.send = k.sender.Poke
+	k.work.looked = func() { k.api.Changed() } // the API is made below
 	builder := &report.Builder{
 		Version: version, Model: k.runner.Model, Devices: k.devices.list, Conditions: k.health.List,
 		Statistics: func() any { return k.call.History() }, States: k.states, Log: k.memory,
@@ -174,7 +175,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
 	}
-	k.devices.changed, k.devices.shown, k.devices.scene = k.deviceChanged, k.api.Changed, k.call.NewScene
+	k.devices.changed, k.devices.shown = k.deviceChanged, k.api.Changed
 	return nil
 }
 
@@ -189,11 +190,9 @@ func (k *kiosk) callEvent(e call.Event) {
 	}
 }
 
-// deviceChanged tells the session and the watchers of a device that came or went.
-func (k *kiosk) deviceChanged() {
-	k.work.recheck()
-	k.api.Changed()
-}
+// deviceChanged has the devices looked at anew: one came or went. The session and
+// the watchers are told after the look.
+func (k *kiosk) deviceChanged() { k.work.recheck() }
 
 // published runs in the session's goroutine, after each commit.
 func (k *kiosk) published(s session.Snapshot) {
@@ -285,15 +284,18 @@ func (k *kiosk) serve(ctx context.Context, ln net.Listener) error {
 	return k.api.Run(ctx, ln)
 }
 
-// ready looks at the devices once, so that the first answer is a true one, and
-// tells systemd.
+// ready tells systemd, and has the devices looked at: the first answers may come
+// before that look's end and know of none, but READY never waits for a device.
 func (k *kiosk) ready(ctx context.Context) {
 	select {
 	case <-k.runner.Ready():
 	case <-ctx.Done():
 		return
 	}
-	k.work.recheck()
+	if !k.runner.Model().Running() { // a session that goes on asks by itself
+		k.work.recheck()
+	}
+	k.sentBefore()
 	if err := k.notify.Ready(statusLine(k.runner.Model())); err != nil {
 		k.log.Warn("cannot tell systemd that we are ready", "error", err)
 	}

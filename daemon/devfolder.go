@@ -40,6 +40,9 @@ func watchFolder(ctx context.Context, dir, prefix string, changed func()) error 
 		if err != nil {
 			return watchEnd(ctx, dir, err)
 		}
+		if removed(events[:n]) {
+			return watchEnd(ctx, dir, errors.New("the folder was removed"))
+		}
 		if !concerns(events[:n], prefix) {
 			continue
 		}
@@ -48,6 +51,11 @@ func watchFolder(ctx context.Context, dir, prefix string, changed func()) error 
 		}
 		changed()
 	}
+}
+
+// removed says whether the kernel has ended the watch.
+func removed(events []byte) bool {
+	return len(events) >= unix.SizeofInotifyEvent && binary.NativeEndian.Uint32(events[4:])&unix.IN_IGNORED != 0
 }
 
 // concerns says whether any of the events (struct inotify_event, inotify(7)) is

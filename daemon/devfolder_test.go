@@ -48,7 +48,7 @@ func touch(t *testing.T, path string) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // a node that everybody may read
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -62,7 +62,7 @@ func TestWatchFolderTellsOfEachKindOfChange(t *testing.T) {
 		do   func() error
 	}{
 		{"a node comes", func() error { return os.WriteFile(node, nil, 0o600) }},
-		{"its mode changes", func() error { return os.Chmod(node, 0o660) }}, //nolint:gosec // as udev does
+		{"its mode changes", func() error { return os.Chmod(node, 0o660) }},
 		{"it is renamed", func() error { return os.Rename(node, node+"b") }},
 		{"it goes", func() error { return os.Remove(node + "b") }},
 	} {
@@ -115,6 +115,26 @@ func TestWatchFolderLooksAtCamerasOnly(t *testing.T) {
 	case <-changes:
 		t.Error("a node that is no camera's was told")
 	case <-time.After(4 * settleFor):
+	}
+}
+
+func TestWatchFolderSaysThatItsFolderWent(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "by-id")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- watchFolder(t.Context(), dir, "video", func() {}) }()
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("no word of it")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it watches a folder that is not there")
 	}
 }
 

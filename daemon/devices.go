@@ -27,8 +27,6 @@ type devices struct {
 	log    *slog.Logger
 	// changed is told that a device came or went while it was wanted.
 	changed func()
-	// scene is told that another camera's pictures begin.
-	scene func()
 	// shown is told that list has something else to say.
 	shown func()
 
@@ -39,13 +37,15 @@ type devices struct {
 	target  string          // id of the camera that the call wants; "": the first usable one
 	chosen  string          // id of the camera that was chosen last
 	keeper  *camera.Keeper  // of the running camera; nil: none runs
-	shut    bool            // the running camera's shutter is closed
-	micErr  error           // why the microphone does not open, nil when it does
-	trying  bool            // a try of the microphone is under way
+	// switched: target was set for a run that has not begun.
+	switched bool
+	shut     bool  // the running camera's shutter is closed
+	micErr   error // why the microphone does not open, nil when it does
+	trying   bool  // a try of the microphone is under way
 }
 
 func newDevices(cfg configs.Config, w *words.Catalogue, h *health.Set, log *slog.Logger) *devices {
-	return &devices{cfg: cfg, words: w, health: h, log: log, held: map[string]bool{}, changed: func() {}, scene: func() {}, shown: func() {}}
+	return &devices{cfg: cfg, words: w, health: h, log: log, held: map[string]bool{}, changed: func() {}, shown: func() {}}
 }
 
 // look lists the devices anew.
@@ -70,7 +70,9 @@ func (d *devices) report() session.DeviceReport {
 	}
 	micErr := d.tryMicrophone()
 	d.mu.Lock()
-	d.micErr = micErr
+	if !d.held[d.cfg.Microphone.Device] { // else the call has opened it meanwhile and knows better
+		d.micErr = micErr
+	}
 	r, runs := d.summary(), d.keeper != nil
 	d.mu.Unlock()
 	if !runs { // else the running camera speaks for itself

@@ -217,7 +217,7 @@ func TestNoConditionOfASwitchedOffMicrophone(t *testing.T) {
 
 // Whatever the daemon can say has words in every language.
 func TestConditionsAndSlatesHaveWords(t *testing.T) {
-	codes := slices.Concat(cameraConditions(), microphoneConditions(), []string{"store_degraded", "store_damaged"})
+	codes := slices.Concat(cameraConditions(), microphoneConditions(), []string{"store_degraded", "store_damaged", "backend_unauthorized", "reports_waiting"})
 	for _, want := range cameraCodes() {
 		if want != "" && !slices.Contains(codes, want) {
 			t.Errorf("%s is never cleared", want)
@@ -326,8 +326,12 @@ func TestMissingCameraGivesASlateAndACondition(t *testing.T) {
 	if during != "camera_missing" {
 		t.Errorf("the condition was %q", during)
 	}
-	if got := conditions(d); got != "" || shown != 1 {
+	if got := conditions(d); got != "camera_missing" || shown != 1 { // it is still missing
 		t.Errorf("after the call: %q, shown %d times", got, shown)
+	}
+	d.report() // what the keeper said last gives way to a look
+	if got := conditions(d); got != "camera_missing" {
+		t.Errorf("at rest: %q", got)
 	}
 }
 
@@ -362,5 +366,27 @@ func TestFormatWords(t *testing.T) {
 		if got := format(configured); got != want {
 			t.Errorf("%s is %q, want %q", configured, got, want)
 		}
+	}
+}
+
+// A swap right after the camera was wanted must not be lost: the run that begins
+// takes the newest wish.
+func TestSwitchBeforeTheRunBegins(t *testing.T) {
+	w, err := words.Load("en")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := configs.Config{Camera: configs.Camera{Directory: t.TempDir(), Width: 320, Height: 240, FPS: 15}}
+	d := newDevices(cfg, w, health.New(), slog.New(slog.DiscardHandler))
+	d.switchCamera("second")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.runCamera(ctx, "first", func(f *capture.Frame) { f.Release() })
+	if d.target != "second" {
+		t.Errorf("the run wants %q", d.target)
+	}
+	d.runCamera(ctx, "first", func(f *capture.Frame) { f.Release() })
+	if d.target != "first" {
+		t.Errorf("the next run wants %q", d.target)
 	}
 }

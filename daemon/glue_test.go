@@ -213,6 +213,34 @@ func TestSessionIsKeptUntilItIsOver(t *testing.T) {
 	}
 }
 
+// However a participant writes, the store takes the session.
+func TestFullChatIsKept(t *testing.T) {
+	p := persistence{openStore(t)}
+	at := time.Now().UTC().Round(0)
+	var m session.Model
+	for _, w := range []session.What{
+		session.NetworkChanged{Up: true},
+		session.Open{Appointment: "a", Peer: "peer-1"},
+		session.DeviceReport{Camera: session.DeviceMissing, Microphone: session.DeviceMissing},
+		session.RoomLoaded{Attempt: 1, Room: session.Room{Chat: true}},
+		session.Joined{Attempt: 1},
+		session.PeerJoined{Attempt: 1, Participant: session.Participant{ID: "p"}},
+	} {
+		m, _, _, _ = session.Step(m, session.Event{At: at, What: w})
+	}
+	for i := range session.MaxMessages {
+		m, _, _, _ = session.Step(m, session.Event{At: at, What: session.MessageArrived{
+			Attempt: 1, Participant: "p", ID: fmt.Sprint(i), Text: session.PatientText(strings.Repeat("<", session.MaxMessageText)),
+		}})
+	}
+	if err := p.Commit(runner.Commit{Model: m}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Load(); err != nil || len(m.Messages) == 0 || len(got.Messages) != len(m.Messages) {
+		t.Errorf("%d messages of %d came back, %v", len(got.Messages), len(m.Messages), err)
+	}
+}
+
 func TestUnreadableSessionIsAnErrorWithoutContent(t *testing.T) {
 	p := persistence{openStore(t)}
 	if err := p.store.Save(store.Save{ID: "peer-1", Model: []byte(`{"version":1,"state":"canary"}`)}); err != nil {

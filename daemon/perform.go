@@ -28,6 +28,7 @@ type performer struct {
 	check   func() session.DeviceReport
 	post    func(session.What) bool
 	send    func() // there is a report to send
+	looked  func() // the devices were looked at anew
 	log     *slog.Logger
 
 	mu       sync.Mutex
@@ -44,6 +45,7 @@ type performer struct {
 
 func newPerformer(log *slog.Logger) *performer {
 	return &performer{
+		looked: func() {}, send: func() {},
 		log:      log,
 		mediaDue: make(chan struct{}, 1), roomDue: make(chan struct{}, 1),
 		checkDue: make(chan struct{}, 1), loadDue: make(chan struct{}, 1), refreshDue: make(chan struct{}, 1),
@@ -170,7 +172,12 @@ func (p *performer) run(ctx context.Context) {
 		work(ctx, p.roomDue, func() { p.applyRoom(ctx) })
 		finish(p.roomDue, func() { p.applyRoom(ctx) })
 	})
-	wg.Go(func() { work(ctx, p.checkDue, func() { p.report(p.check()) }) })
+	wg.Go(func() {
+		work(ctx, p.checkDue, func() {
+			p.report(p.check())
+			p.looked()
+		})
+	})
 	wg.Go(func() { work(ctx, p.loadDue, func() { p.loadRoom(ctx) }) })
 	wg.Go(func() { work(ctx, p.refreshDue, func() { p.refreshScreen(ctx) }) })
 	wg.Wait()
@@ -348,6 +355,9 @@ func leavingWord(how session.Leaving) room.Reason {
 }
 
 func joinFailed(attempt int, err error) session.JoinFailed {
+	if errors.Is(err, room.ErrNoProvider) {
+		return session.JoinFailed{Attempt: attempt, Code: session.CodeRoom}
+	}
 	if errors.Is(err, room.ErrRefused) {
 		return session.JoinFailed{Attempt: attempt, Code: session.CodeTokenRefused, Retryable: true}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/backend"
@@ -57,6 +58,19 @@ func (k *kiosk) postReport(ctx context.Context, id string, r report.Record) erro
 func (k *kiosk) reportSent(id string) {
 	if !k.post(session.ReportSent{ID: id}) {
 		k.log.Error("cannot tell the session that its report was sent", "report", id)
+	}
+}
+
+// sentBefore makes good what a crash between a report's sending and the session's
+// word of it has left: a report that is not in the outbox any more was sent.
+func (k *kiosk) sentBefore() {
+	m := k.runner.Model()
+	if m.ReportID == "" || m.ReportSent {
+		return
+	}
+	waiting, err := (outbox{k.store}).Waiting()
+	if err == nil && !slices.Contains(waiting, m.ReportID) {
+		k.reportSent(m.ReportID)
 	}
 }
 

@@ -72,11 +72,9 @@ func TestReadyOnceTheSocketAnswers(t *testing.T) {
 	if info.Mode() != os.ModeSocket|0o660 {
 		t.Errorf("the socket's mode is %v, want 0660", info.Mode())
 	}
-	s, err := k.Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Session != nil || len(s.Conditions) != 0 || s.Version.Version != "test" {
+	// READY waits for no device: that there is no camera comes when it has been looked.
+	s := watch(t, k.cfg.API.Socket).see("a kiosk without a camera", func(s apitype.Status) bool { return hasCondition(s, "camera_missing") })
+	if s.Session != nil || len(s.Conditions) != 1 || s.Version.Version != "test" {
 		t.Errorf("an idle kiosk says %+v", s)
 	}
 	if h, err := k.Health(t.Context()); err != nil || !h.OK {

@@ -182,7 +182,7 @@ func (s *Store) prepare(r *Report) (*sealedReport, error) {
 		return nil, diskError(err)
 	}
 	at := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
-	return &sealedReport{r.ID, key.Seal(at, nil, r.Data, reportLabel(r.ID, at))}, nil
+	return &sealedReport{r.ID, key.Seal(at, nil, r.Data, reportLabel(r.ID, at))}, nil //nolint:gosec // NewGCMWithRandomNonce makes the nonce itself
 }
 
 // put writes a prepared report.

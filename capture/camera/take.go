@@ -69,6 +69,7 @@ func (t *take) put(f *capture.Frame) {
 	first := t.number > k.air
 	k.air, k.last = t.number, time.Now()
 	k.w, k.h = f.Rect.Dx(), f.Rect.Dy()
+	f.Scene = first
 	k.hand(f)
 	k.mu.Unlock()
 	if first {

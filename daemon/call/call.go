@@ -126,7 +126,6 @@ func (c *Call) Apply(m Media) {
 	want := m.picture()
 	if c.opts.Switch != nil && c.source != nil && want.kind == pictureCamera && c.shown.kind == pictureCamera {
 		if want.id != c.shown.id {
-			c.video.keyframe() // the first frame of the other camera asks again, see cameraPut and NewScene
 			c.opts.Switch(want.id)
 		}
 		c.shown = want
@@ -271,6 +270,7 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	in.Do(joined)
 	c.room = r
 	c.chat.enter(r)
+	c.history.begin(p.Peer)
 	c.sampler = c.startSampling()
 	return nil
 }
@@ -280,6 +280,9 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 func (c *Call) Leave(ctx context.Context, why room.Reason) {
 	c.rooms.Lock()
 	defer c.rooms.Unlock()
+	if why == room.ReasonBye { // after the sampler's last word
+		defer c.history.begin("")
+	}
 	if c.room == nil {
 		return
 	}

@@ -380,7 +380,7 @@ func TestViewRefusals(t *testing.T) {
 
 func TestJoinErrors(t *testing.T) {
 	k := newKiosk(t)
-	if err := k.Join(t.Context(), call.JoinParams{Provider: "smoke signals"}); !errors.Is(err, room.ErrRefused) {
+	if err := k.Join(t.Context(), call.JoinParams{Provider: "smoke signals"}); !errors.Is(err, room.ErrNoProvider) {
 		t.Errorf("an unknown provider: %v", err)
 	}
 	if err := k.Join(t.Context(), call.JoinParams{Provider: "direct", URL: "ws://127.0.0.1:1/", Token: "t", Peer: "k"}); !errors.Is(err, room.ErrUnreachable) {

@@ -37,6 +37,16 @@ type Sample struct {
 type history struct {
 	mu   sync.Mutex
 	list []Sample // oldest first
+	peer string   // the kiosk's identity in the session that they are of
+}
+
+// begin starts anew for another session: its report tells nothing of the one before.
+func (h *history) begin(peer string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.peer != peer {
+		h.list, h.peer = nil, peer
+	}
 }
 
 func (h *history) add(s Sample) {
@@ -49,7 +59,8 @@ func (h *history) add(s Sample) {
 }
 
 // History is the call second by second, oldest first, at most the last two
-// minutes in which a room was joined.
+// minutes in which a room was joined. It ends with the session: with a Leave that
+// says bye, or a Join under another identity.
 func (c *Call) History() []Sample {
 	c.history.mu.Lock()
 	defer c.history.mu.Unlock()

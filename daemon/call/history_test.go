@@ -88,8 +88,9 @@ func TestKeyframesDue(t *testing.T) {
 	})
 }
 
-// The counter of a camera that goes back is a new scene; one that stays or jumps is none.
-func TestNewSceneByTheCounter(t *testing.T) {
+// The first frame of another camera is a new scene, by its mark or by a counter
+// that goes back; a counter that stays or jumps is none.
+func TestNewScene(t *testing.T) {
 	v, err := newVideoSender(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -99,10 +100,11 @@ func TestNewSceneByTheCounter(t *testing.T) {
 	put, pool := c.cameraPut(), capture.NewPool(16, 16)
 	for _, f := range []struct {
 		seq  uint64
+		mark bool
 		want bool
-	}{{5, false}, {6, false}, {9, false}, {9, false}, {0, true}, {1, false}, {0, true}} {
+	}{{5, false, false}, {6, false, false}, {9, false, false}, {9, false, false}, {0, false, true}, {1, false, false}, {2, true, true}, {3, false, false}} {
 		frame := pool.Get()
-		frame.Seq = f.seq
+		frame.Seq, frame.Scene = f.seq, f.mark
 		put(frame)
 		if got := v.scene.Swap(false); got != f.want {
 			t.Errorf("counter %d: a new scene is %v", f.seq, got)
@@ -110,9 +112,5 @@ func TestNewSceneByTheCounter(t *testing.T) {
 		if !frame.Patient {
 			t.Error("a camera's frame does not count as the patient's")
 		}
-	}
-	c.NewScene()
-	if !v.scene.Load() {
-		t.Error("a new scene by word is none")
 	}
 }

@@ -85,9 +85,12 @@ func (EncoderFailed) isCallEvent()  {}
 // connection goes, so that the page's views survive a reconnection.
 type participant struct {
 	audio, video *relay
-	lost         atomic.Bool // nothing comes from it, and the session knows
-	gone         atomic.Bool // it left; its place may be taken
-	path         path
+	// telling makes one of what the room says and what the pumps see: a packet of
+	// a connection that was given up must not be told as media after its loss.
+	telling sync.Mutex
+	lost    atomic.Bool // nothing comes from it, and the session knows
+	gone    atomic.Bool // it left; its place may be taken
+	path    path
 }
 
 // maxParticipants bounds the people of one call, those who left and may come
@@ -163,15 +166,25 @@ func (c *Call) roomEvent(attempt int, e room.Event) {
 	case room.PeerLeft:
 		if p := c.peers.get(e.ID); p != nil {
 			p.gone.Store(true)
+			p.telling.Lock() // a pump that is telling of media comes first
+			defer p.telling.Unlock()
 		}
 		emit(PeerLeft{Attempt: attempt, ID: e.ID, Reason: e.Reason})
 	case room.TrackAdded:
 		c.startPump(attempt, e)
 	case room.PathLost:
-		if p := c.peers.get(e.ID); p != nil && p.lost.CompareAndSwap(false, true) {
-			emit(MediaLost{Attempt: attempt, ID: e.ID})
+		if p := c.peers.get(e.ID); p != nil {
+			p.telling.Lock()
+			defer p.telling.Unlock()
+			if p.lost.CompareAndSwap(false, true) {
+				emit(MediaLost{Attempt: attempt, ID: e.ID})
+			}
 		}
-	case room.PathBack: // a path is not media yet: the pump sees the first packet
+	case room.PathBack:
+		// The far end of a fresh path has seen nothing yet. That is no receiver
+		// asking, so it does not wait for its turn (see keyframeEvery). What comes
+		// back on it is the pump's to see.
+		c.video.newScene()
 	case room.KeyframeWanted:
 		c.video.keyframe()
 	case room.PathMeasured:
@@ -209,16 +222,32 @@ func (c *Call) startPump(attempt int, e room.TrackAdded) {
 			if err != nil {
 				return // the connection closed
 			}
-			back := p.lost.CompareAndSwap(true, false)
-			switch {
-			case first:
+			if first || p.lost.Load() {
+				if !c.tell(p, e, attempt, kind, first) {
+					return // its connection was given up, and is being closed
+				}
 				first = false
-				c.opts.Log.Info("first packet from the other side", "kind", kind)
-				c.opts.Events(MediaArrived{Attempt: attempt, ID: e.ID, Kind: kind})
-			case back:
-				c.opts.Events(MediaBack{Attempt: attempt, ID: e.ID})
 			}
 			r.forward(e.Track, pkt, time.Now())
 		}
 	})
+}
+
+// tell says that a packet of e's track came: the first one, or one after a loss.
+// false: the track's connection was given up, and what comes of it counts no more.
+func (c *Call) tell(p *participant, e room.TrackAdded, attempt int, kind string, first bool) bool {
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	if !e.Live() {
+		return false
+	}
+	back := p.lost.CompareAndSwap(true, false)
+	switch {
+	case first:
+		c.opts.Log.Info("first packet from the other side", "kind", kind)
+		c.opts.Events(MediaArrived{Attempt: attempt, ID: e.ID, Kind: kind})
+	case back:
+		c.opts.Events(MediaBack{Attempt: attempt, ID: e.ID})
+	}
+	return true
 }

@@ -32,11 +32,6 @@ func (m Media) picture() picture {
 	}
 }
 
-// NewScene says that the camera's next frame has nothing of the one before: it
-// becomes a keyframe, whenever the last one was. For the switch from one camera
-// to another, which this package sees only where the frames' counter starts anew.
-func (c *Call) NewScene() { c.video.newScene() }
-
 func (c *Call) startPicture(want picture) {
 	p, ctx := newPart()
 	c.source = p
@@ -48,14 +43,13 @@ func (c *Call) startPicture(want picture) {
 	p.wg.Go(func() { c.opts.Camera(ctx, want.id, c.cameraPut()) })
 }
 
-// cameraPut takes the frames of one run of Options.Camera. Where their counter
-// goes back another camera has taken over: nothing of its picture is like the
-// one before.
+// cameraPut takes the frames of one run of Options.Camera. The first of another
+// camera becomes a keyframe: nothing of its picture is like the one before.
 func (c *Call) cameraPut() func(*capture.Frame) {
 	var last uint64
 	return func(f *capture.Frame) {
 		f.Patient = true
-		if f.Seq < last {
+		if f.Scene || f.Seq < last {
 			c.video.newScene()
 		}
 		last = f.Seq

@@ -107,7 +107,7 @@ func (c *Client) once(ctx context.Context, method, path string, in, out any) err
 	defer cancel()
 	key := rand.Text()
 	err := c.keyed(ctx, method, path, key, in, out)
-	if !broke(err) && !(absent(err) && c.met.Load()) { // a kept connection that was dead is redialled by net/http itself
+	if !broke(err) && (!absent(err) || !c.met.Load()) { // a kept connection that was dead is redialled by net/http itself
 		return err
 	}
 	back, stop := context.WithTimeout(ctx, comeBack)

@@ -31,7 +31,7 @@ func theStage(t *testing.T, o stage.Options) *stage.Stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // another user's programs may pass through
+	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	o.Bin, o.Dir, o.FakeCamera = os.Getenv(binEnv), filepath.Join(dir, "r"), true

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,22 +11,19 @@ import (
 	"kioskd/daemon/e2e/stage"
 )
 
-// swapRounds is how often the camera is swapped in a call.
-const swapRounds = 20
-
 // swapGap is the promise: so long at most the clinician sees no new picture, for
-// 95 of 100 swaps.
-const swapGap = 200.0 // ms
+// 95 of 100 swaps. swapDeadline is the longest one's in the short form.
+const swapGap, swapDeadline = 200.0, 600.0 // ms
 
-// TestSwapTwentyTimes measures, on the clinician's page, the time from the last
+// TestSwapAgainAndAgain measures, on the clinician's page, the time from the last
 // picture of one camera to the first of the other.
-func TestSwapTwentyTimes(t *testing.T) {
+func TestSwapAgainAndAgain(t *testing.T) {
 	c := theScene(t, stage.Options{Cameras: 2})
 	c.join(t, "clinician")
 	c.calls(t, "swap")
 	offers := numbers(t, c.clinic, "sim.offers")
 	c.does(t, "sim.resetGap()")
-	for i := range swapRounds {
+	for i := range rounds() {
 		if _, err := c.api.SwapCamera(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
@@ -45,16 +43,19 @@ func TestSwapTwentyTimes(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &switches); err != nil {
 		t.Fatal(err)
 	}
-	if len(switches) != swapRounds {
-		t.Fatalf("the clinician's page saw %d changes of camera, want %d: %s", len(switches), swapRounds, text)
+	if len(switches) != rounds() {
+		t.Fatalf("the clinician's page saw %d changes of camera, want %d: %s", len(switches), rounds(), text)
 	}
 	var gaps []float64
 	for _, s := range switches {
 		gaps = append(gaps, s.Gap)
 	}
 	p50, p95 := stage.Percentile(gaps, 0.5), stage.Percentile(gaps, 0.95)
-	t.Logf("camera swapped %d times: gap p50 %.0f ms p95 %.0f ms", swapRounds, p50, p95)
-	if p95 > swapGap {
+	t.Logf("camera swapped %d times: gap p50 %.0f ms p95 %.0f ms", len(gaps), p50, p95)
+	if slices.Max(gaps) > swapDeadline {
+		t.Errorf("a gap of %.0f ms", slices.Max(gaps))
+	}
+	if full() && p95 > swapGap {
 		t.Errorf("the gap's p95 is %.0f ms, promised are %.0f (%.0f)", p95, swapGap, gaps)
 	}
 	if now := numbers(t, c.clinic, "sim.offers"); now != offers {
@@ -74,7 +75,7 @@ func TestTwoCliniciansAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := c.join(t, "second")
-	hears := fmt.Sprintf("sim.coded > 10 && performance.now() - sim.lastFrameAt < 500 && Math.abs(sim.audio.peakHz - %d) < 15", stage.ToneHz)
+	hears := fmt.Sprintf("sim.coded > 10 && Date.now() - sim.lastFrameAt < 500 && Math.abs(sim.audio.peakHz - %d) < 15", stage.ToneHz)
 	c.clinicSees(t, hears)
 	pageSees(t, second, hears)
 	c.shows(t, 2)

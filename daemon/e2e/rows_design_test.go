@@ -200,9 +200,9 @@ func unpluggedInACall(t *testing.T, c *scene) {
 	coded := numbers(t, c.clinic, "sim.coded")
 	c.unplugs(t, 0)
 	start := time.Now()
-	until(t, "the condition", 2*time.Second, func() (bool, string) { return c.condition(t, "camera_missing"), "not set" })
+	until(t, "the condition", time.Second, func() (bool, string) { return c.condition(t, "camera_missing"), "not set" })
 	// The slate goes on as pictures that carry no counter.
-	c.clinicSees(t, "performance.now() - sim.lastFrameAt < 600")
+	c.clinicSees(t, "Date.now() - sim.lastFrameAt < 600")
 	t.Logf("missed after %d ms", time.Since(start).Milliseconds())
 	until(t, "the slate is on the clinician's page", time.Second, func() (bool, string) {
 		before := numbers(t, c.clinic, "sim.frames")
@@ -215,7 +215,8 @@ func unpluggedInACall(t *testing.T, c *scene) {
 	coded = max(coded, numbers(t, c.clinic, "sim.coded"))
 	c.camera(t, 0, "plug")
 	plug := time.Now()
-	until(t, "the picture is back", 5*time.Second, func() (bool, string) {
+	until(t, "the camera is live", 500*time.Millisecond, func() (bool, string) { return !c.condition(t, "camera_missing"), "still missing" })
+	until(t, "the picture is back", time.Second, func() (bool, string) {
 		n := numbers(t, c.clinic, "sim.coded")
 		return n > coded, fmt.Sprint(n - coded)
 	})

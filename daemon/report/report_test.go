@@ -188,7 +188,7 @@ func TestLogIsSafeForManyGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := len(log.Handler().(*Log).Lines()); n != maxLines { //nolint:errcheck,forcetypeassert // made above
+	if n := len(log.Handler().(*Log).Lines()); n != maxLines {
 		t.Errorf("%d lines", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -46,7 +47,8 @@ type Sender struct {
 	Stuck func(waiting int)
 	Log   *slog.Logger
 
-	due chan struct{}
+	due    chan struct{}
+	failed string // the report that ended the newest round; empty: none did
 }
 
 // NewSender completes a Sender.
@@ -121,12 +123,18 @@ func (s *Sender) rest(ctx context.Context, again time.Duration) (poked, ok bool)
 
 // round tries each report once, oldest first, and says how many are left. The
 // first failure that is not the report's own ends it: the others would fail too.
+// Whose it is cannot always be told, so the next round begins behind that report:
+// one that the backend stumbles over must not keep the others waiting for ever.
 func (s *Sender) round(ctx context.Context) (left int, err error) {
 	ids, err := s.Outbox.Waiting()
 	if err != nil {
 		s.Log.Error("cannot look for issue reports to send", "error", err)
 		return 0, err
 	}
+	if i := slices.Index(ids, s.failed); i >= 0 {
+		ids = slices.Concat(ids[i+1:], ids[:i+1])
+	}
+	s.failed = ""
 	for i, id := range ids {
 		err := s.send(ctx, id)
 		switch {
@@ -134,6 +142,7 @@ func (s *Sender) round(ctx context.Context) (left int, err error) {
 		case errors.Is(err, ErrRefused):
 			left++
 		default:
+			s.failed = id
 			return left + len(ids) - i, err
 		}
 	}
@@ -160,12 +169,9 @@ func (s *Sender) send(ctx context.Context, id string) error {
 		}
 		return err
 	}
-	if err := s.drop(id); err != nil {
-		return err // it is sent again: the backend knows its key
-	}
 	s.Log.Info("issue report sent", "report", id)
-	s.Sent(id)
-	return nil
+	s.Sent(id)        // the backend has it, whatever becomes of the copy here
+	return s.drop(id) // where that fails it is sent again: the backend knows its key
 }
 
 func (s *Sender) drop(id string) error {

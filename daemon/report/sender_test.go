@@ -18,6 +18,7 @@ type box struct {
 	ids     []string
 	lost    map[string]bool // Read gives ErrUnreadable
 	failing error           // Waiting and Read give it
+	stays   error           // Drop gives it and does nothing
 }
 
 func (b *box) Waiting() ([]string, error) {
@@ -38,6 +39,9 @@ func (b *box) Read(id string) ([]byte, error) {
 func (b *box) Drop(id string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.stays != nil {
+		return b.stays
+	}
 	b.ids = slices.DeleteFunc(b.ids, func(i string) bool { return i == id })
 	return nil
 }
@@ -125,8 +129,10 @@ func TestAFailureIsTriedAgainEverLessOften(t *testing.T) {
 		if n < 30 || n > 40 {
 			t.Errorf("%d tries in a day", n)
 		}
-		if slices.Contains(b.clinic.posts, "two") {
-			t.Error("the second was tried though the first showed that nothing gets through")
+		for i, id := range b.clinic.posts {
+			if want := []string{"one", "two"}[i%2]; id != want {
+				t.Fatalf("try %d is of %s, want one report a round, in turn", i, id)
+			}
 		}
 		last := b.clinic.times[n-1].Sub(b.clinic.times[n-2])
 		if first := b.clinic.times[1].Sub(b.clinic.times[0]); first != firstPause || last != longPause {
@@ -140,7 +146,7 @@ func TestAFailureIsTriedAgainEverLessOften(t *testing.T) {
 		b.clinic.mu.Unlock()
 		b.Poke() // the link came back
 		synctest.Wait()
-		if !slices.Equal(b.sent, []string{"one", "two"}) || b.stuck != 0 {
+		if len(b.sent) != 2 || b.sent[0] == b.sent[1] || b.stuck != 0 {
 			t.Errorf("after the poke: sent %v, stuck %d", b.sent, b.stuck)
 		}
 	})
@@ -179,6 +185,39 @@ func TestARefusedReportDoesNotHoldTheOthersUp(t *testing.T) {
 		defer b.stop()
 		synctest.Wait()
 		if !slices.Equal(b.sent, []string{"good"}) || b.stuck != 1 {
+			t.Errorf("sent %v, stuck %d", b.sent, b.stuck)
+		}
+	})
+}
+
+// TestAReportThatTripsTheBackendDoesNotHoldTheOthersUp: a backend that answers
+// 500 to one report, or a gateway 403, says nothing of the others.
+func TestAReportThatTripsTheBackendDoesNotHoldTheOthersUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, func(b *bench) {
+			b.clinic.answer = func(id string) error {
+				if id[:3] == "bad" {
+					return errors.New("status 500")
+				}
+				return nil
+			}
+		}, "bad1", "bad2", "good1", "good2")
+		defer b.stop()
+		time.Sleep(5 * firstPause)
+		synctest.Wait()
+		if !slices.Equal(b.sent, []string{"good1", "good2"}) || b.stuck != 2 {
+			t.Errorf("sent %v, stuck %d", b.sent, b.stuck)
+		}
+	})
+}
+
+// TestSentIsToldThoughTheCopyStays: the screen must not wait for a disk.
+func TestSentIsToldThoughTheCopyStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, func(b *bench) { b.box.stays = errors.New("disk") }, "one")
+		defer b.stop()
+		synctest.Wait()
+		if !slices.Equal(b.sent, []string{"one"}) || b.stuck != 1 {
 			t.Errorf("sent %v, stuck %d", b.sent, b.stuck)
 		}
 	})

@@ -21,6 +21,9 @@ import (
 var (
 	// ErrRefused: the room does not let us in (token, size, version). Final until a new room is fetched.
 	ErrRefused = errors.New("cannot join the room: it refused")
+	// ErrNoProvider: this kiosk does not know the room's kind. Final: to ask again
+	// would bring the same room.
+	ErrNoProvider = errors.New("cannot join the room: this kiosk does not know its provider")
 	// ErrSuperseded: somebody joined with our identity and took our place. Final:
 	// to join again would throw them out in turn.
 	ErrSuperseded = errors.New("another kiosk joined the room with this kiosk's identity")
@@ -101,10 +104,14 @@ type (
 		Reason Reason
 	}
 	// TrackAdded brings a remote track. Keyframe asks its sender for a keyframe (PLI, RFC 4585 section 6.3.1).
+	// Live says whether the track's connection is still the participant's: it is
+	// false from before the PathLost or PeerLeft of one that was given up, though
+	// packets of it may be read for a while.
 	TrackAdded struct {
 		ID       string
 		Track    *webrtc.TrackRemote
 		Keyframe func()
+		Live     func() bool
 	}
 	// PathLost: no sign of life from this participant.
 	PathLost struct{ ID string }
@@ -156,5 +163,5 @@ func (p Providers) Get(name string) (Provider, error) {
 	if v, ok := p[name]; ok {
 		return v, nil
 	}
-	return nil, fmt.Errorf("%w: this kiosk has no provider %q, ask for an update of kioskd", ErrRefused, name)
+	return nil, fmt.Errorf("%w: %q, ask for an update of kioskd", ErrNoProvider, name)
 }

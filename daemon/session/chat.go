@@ -7,6 +7,9 @@ const (
 	MaxMessages    = 100  // of both sides; the oldest one that is settled goes
 	MaxMessageText = 2000 // bytes of UTF-8
 	maxMessageID   = 64
+	// maxChat is in bytes of the stored JSON, where a character may take six: the
+	// store takes 256 KiB a model, and the room's half of it is the backend's.
+	maxChat = 128 << 10
 )
 
 // Message is one line of the chat. An ID is unique for its sender.

@@ -168,6 +168,30 @@ func TestChatFull(t *testing.T) {
 			t.Errorf("%d bytes, %v", len(b), err)
 		}
 	})
+	t.Run("long messages, dear in JSON", func(t *testing.T) {
+		long := session.PatientText(strings.Repeat("<", session.MaxMessageText))
+		k := active(t).do(say("wait"))
+		for i := range session.MaxMessages {
+			id := fmt.Sprint("n", i)
+			k.do(session.MessageArrived{Attempt: 1, Participant: "c1", ID: id, Text: long}).wantEffects("ack-message(c1 " + id + ")")
+		}
+		b, err := k.m.Encode()
+		if n := len(k.m.Messages); err != nil || len(b) > 160<<10 || n < 10 || k.m.Messages[0].ID != "wait" || k.m.Messages[n-1].ID != "n99" {
+			t.Errorf("%d messages, %d bytes, %v", n, len(b), err)
+		}
+		if k.m.Forgotten != session.MaxMessages+1-len(k.m.Messages) {
+			t.Errorf("%d forgotten", k.m.Forgotten)
+		}
+		k = active(t)
+		for i := 0; k.err == nil && i < session.MaxMessages; i++ {
+			k.do(session.SendMessage{ID: fmt.Sprint("m", i), Text: long})
+		}
+		before := len(k.m.Messages)
+		k.refused(session.CodeChatFull).do(say("short")).refused("")
+		if len(k.m.Messages) != before+1 || k.m.Forgotten != 0 {
+			t.Errorf("%d messages, %d before, %d forgotten", len(k.m.Messages), before, k.m.Forgotten)
+		}
+	})
 	t.Run("nothing is settled", func(t *testing.T) {
 		k := active(t)
 		for i := range session.MaxMessages {

@@ -177,7 +177,7 @@ func (m *Model) joinedEvent(w What, at time.Time) {
 		m.peerLeft(w.Participant, w.How)
 	case MediaArrived:
 		if p := m.participant(w.Participant, true); p != nil {
-			p.Presence = Here
+			p.Presence, p.GivenUp = Here, false
 			p.Audio = p.Audio || w.Kind == Audio
 			p.Video = p.Video || w.Kind == Video
 			m.recovered()
@@ -188,7 +188,7 @@ func (m *Model) joinedEvent(w What, at time.Time) {
 		}
 	case MediaBack:
 		if p := m.participant(w.Participant, false); p != nil && (p.Audio || p.Video) {
-			p.Presence = Here
+			p.Presence, p.GivenUp = Here, false
 			m.recovered()
 		}
 	case MessageArrived:
@@ -239,7 +239,7 @@ func (m *Model) peerLeft(id string, how Leaving) {
 	if i < 0 {
 		return
 	}
-	if p := &m.Participants[i]; how != Bye && (p.Audio || p.Video) {
+	if p := &m.Participants[i]; how != Bye && !p.GivenUp && (p.Audio || p.Video) {
 		p.Presence = Gone
 		return // settle forgets it while another is live
 	}

@@ -217,8 +217,10 @@ func patch() session.Patch {
 
 // refreshed is a session in a call whose backend wants to be asked in 10 s.
 func refreshed(t testing.TB) *kiosk {
-	return loading(t).do(session.RoomLoaded{Attempt: 1, Title: canaryTitle, Room: room(),
-		Patch: session.Patch{Update: canaryToken + "/update", Timeout: 10 * time.Second}}, joined(1), peer(1), media(1))
+	return loading(t).do(session.RoomLoaded{
+		Attempt: 1, Title: canaryTitle, Room: room(),
+		Patch: session.Patch{Update: canaryToken + "/update", Timeout: 10 * time.Second},
+	}, joined(1), peer(1), media(1))
 }
 
 func yes() *bool { b := true; return &b }

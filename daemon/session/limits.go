@@ -135,10 +135,14 @@ func (m *Model) expire(at time.Time) {
 }
 
 // giveUp ends the reconnection. With the room at hand only the others are
-// missing: they are taken as gone and the session waits for them.
+// missing: the session waits for them. Who is in the room stays listed: nobody
+// will name him again, and what comes from him must find him.
 func (m *Model) giveUp(at time.Time) {
 	if m.Joined && !m.RoomLost && m.Facts.Network == LinkUp {
-		m.dropUnreached(false)
+		m.dropGone()
+		for i := range m.Participants {
+			m.Participants[i].GivenUp = m.Participants[i].Presence != Here
+		}
 		return
 	}
 	if m.Unauthorized && m.Room == nil && m.Facts.Network == LinkUp {

@@ -120,8 +120,12 @@ func TestNothingIsPrinted(t *testing.T) {
 	effects = append(effects, active(t).do(say("m1")).effects...)
 	k.do(say("m1"), heard(1, "n1"))
 	var b bytes.Buffer
-	values := []any{k.m, &k.m, k.m.Room, *k.m.Room, open(), loaded(1), peer(1), effects, session.Plan(k.m), k.m.Appointment,
-		say("m1"), heard(1, "n1"), report("r1"), session.ScreenPatched{Patch: patch()}, patch(), k.m.Messages, k.m.Screen}
+	values := []any{
+		k.m, &k.m, k.m.Room, *k.m.Room, open(), loaded(1), peer(1), effects, session.Plan(k.m), k.m.Appointment,
+		say("m1"), heard(1, "n1"), report("r1"),
+		session.ScreenPatched{Patch: patch()},
+		patch(), k.m.Messages, k.m.Screen,
+	}
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&b, verb+"\n", v)

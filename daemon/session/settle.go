@@ -31,7 +31,7 @@ func (m *Model) settle(at time.Time) {
 		if m.ActiveSince.IsZero() {
 			m.ActiveSince = at
 		}
-		m.dropUnreached(true)
+		m.dropGone()
 	default: // an error or a question to the patient: no limit but the session's
 		m.InterruptedAt, m.WaitSince = time.Time{}, time.Time{}
 	}
@@ -133,9 +133,11 @@ func (m *Model) pursue(at time.Time) {
 	}
 }
 
-// leave says that the room is not tried or joined; those in it are out of reach.
+// leave says that the room is not tried or joined; those in it are out of reach,
+// and those who were given up are forgotten.
 func (m *Model) leave() {
 	m.Trying, m.Joined, m.RoomLost = false, false, false
+	m.Participants = slices.DeleteFunc(m.Participants, func(p Participant) bool { return p.GivenUp })
 	for i := range m.Participants {
 		m.Participants[i].Presence = Gone
 	}
@@ -144,16 +146,14 @@ func (m *Model) leave() {
 // live says whether media of anybody flows.
 func (m *Model) live() bool { return slices.ContainsFunc(m.Participants, Participant.Live) }
 
-// interrupted says whether somebody who was there is not reached.
+// interrupted says whether somebody who was there is not reached, and waited for.
 func (m *Model) interrupted() bool {
-	return slices.ContainsFunc(m.Participants, func(p Participant) bool { return p.Presence != Here })
+	return slices.ContainsFunc(m.Participants, func(p Participant) bool { return p.Presence != Here && !p.GivenUp })
 }
 
-// dropUnreached forgets those who are gone, and (unless onlyGone) the silent.
-func (m *Model) dropUnreached(onlyGone bool) {
-	m.Participants = slices.DeleteFunc(m.Participants, func(p Participant) bool {
-		return p.Presence == Gone || !onlyGone && p.Presence == Silent
-	})
+// dropGone forgets those who are gone.
+func (m *Model) dropGone() {
+	m.Participants = slices.DeleteFunc(m.Participants, func(p Participant) bool { return p.Presence == Gone })
 }
 
 // finish ends the session and wipes the patient's traces. State, error code,

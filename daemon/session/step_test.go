@@ -155,6 +155,22 @@ func TestPeer(t *testing.T) {
 		k.do(peer(1)).want("reconnecting") // told twice
 		k.do(back).want("active", "state=active")
 		k.do(lost).after(2*time.Minute).want("waiting/participant", "state=waiting")
+		// The far side slept longer than the reconnection lasts, and was in the room all the time.
+		k.do(heard(1, "n1")).wantEffects("ack-message(c1 n1)")
+		k.do(back).want("active", "state=active")
+		if p := k.m.Participants; len(p) != 1 || p[0].Name != canaryName || !p[0].Live() {
+			t.Error("who came back late has lost his name")
+		}
+		late := func() *kiosk { return active(t).do(lost).after(2 * time.Minute) }
+		late().do(media(1)).want("active", "state=active").do(lost).want("reconnecting", "state=reconnecting")
+		if k := late().do(left(1, session.Lost)).want("waiting/participant"); len(k.m.Participants) != 0 {
+			t.Error("who was given up and left is still listed")
+		}
+		k = late().do(session.Restarted{}, up(), devices(), session.Joined{Attempt: 2})
+		if k.want("waiting/participant"); len(k.m.Participants) != 0 {
+			t.Error("a restart waits for who was given up")
+		}
+		k.do(peer(2), media(2)).want("active", "state=active")
 	})
 	t.Run("two of them", func(t *testing.T) {
 		second := session.MediaArrived{Attempt: 1, Participant: "c2", Kind: session.Video}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -48,12 +49,12 @@ func (m *Model) say(w SendMessage, at time.Time) error {
 	if !validText(text) {
 		return &Refusal{CodeMessageBad, "cannot send the message: it is empty, too long or not plain text", "Use 1 to 2000 bytes of UTF-8 without control characters."}
 	}
-	if !m.makePlace() {
-		return &Refusal{CodeChatFull, "cannot send the message: too many were not received yet", "Wait until the other side is connected again."}
-	}
 	c := Message{ID: w.ID, Text: text, At: at}
 	for _, p := range m.Participants {
 		c.Waiting = append(c.Waiting, p.ID)
+	}
+	if !m.makePlace(c) {
+		return &Refusal{CodeChatFull, "cannot send the message: too many were not received yet", "Wait until the other side is connected again."}
 	}
 	m.Messages = append(m.Messages, c)
 	return nil
@@ -67,10 +68,11 @@ func (m *Model) hear(w MessageArrived, at time.Time) {
 	if p == nil || m.Stopping || !m.Offers.Chat || m.find(w.Participant, w.ID) != nil {
 		return
 	}
-	if !validID(w.ID) || !validText(w.Text) || !m.makePlace() {
+	c := Message{ID: w.ID, From: p.ID, Name: p.Name, Text: w.Text, At: at}
+	if !validID(w.ID) || !validText(w.Text) || !m.makePlace(c) {
 		return
 	}
-	m.Messages = append(m.Messages, Message{ID: w.ID, From: p.ID, Name: p.Name, Text: w.Text, At: at})
+	m.Messages = append(m.Messages, c)
 	if !m.ChatOpen {
 		m.Unread++
 	}
@@ -122,18 +124,41 @@ func (m *Model) find(from, id string) *Message {
 	return nil
 }
 
-// makePlace drops the oldest settled message of a full list; false: none is.
-func (m *Model) makePlace() bool {
-	if len(m.Messages) < MaxMessages {
-		return true
+// makePlace drops the oldest settled messages until next fits into the bounds;
+// false: it does not fit even then, and nothing was dropped that could stay.
+func (m *Model) makePlace(next Message) bool {
+	count, bytes := len(m.Messages)+1, next.weight()
+	for _, c := range m.Messages {
+		bytes += c.weight()
 	}
-	i := slices.IndexFunc(m.Messages, func(c Message) bool { return !c.pending() })
-	if i < 0 {
+	fits := func() bool { return count <= MaxMessages && bytes <= maxChat }
+	drop := map[int]bool{}
+	for i := 0; i < len(m.Messages) && !fits(); i++ {
+		if c := m.Messages[i]; !c.pending() {
+			drop[i] = true
+			count, bytes = count-1, bytes-c.weight()
+		}
+	}
+	if !fits() {
 		return false
 	}
-	m.Messages = slices.Delete(m.Messages, i, i+1)
-	m.Forgotten++
+	kept := m.Messages[:0]
+	for i, c := range m.Messages {
+		if !drop[i] {
+			kept = append(kept, c)
+		}
+	}
+	m.Messages, m.Forgotten = kept, m.Forgotten+len(drop)
 	return true
+}
+
+// weight is what a message takes of the stored model, in bytes.
+func (c Message) weight() int {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return maxChat // a Message has no field that cannot be marshalled
+	}
+	return len(b)
 }
 
 // outbox lists what somebody has still to acknowledge.

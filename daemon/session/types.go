@@ -150,6 +150,9 @@ type Participant struct {
 	Audio    bool        `json:"audio"` // RTP of this kind has arrived
 	Video    bool        `json:"video"`
 	Presence Presence    `json:"presence,omitempty"`
+	// GivenUp: silent for so long that the reconnection was given up. The room
+	// still names it, and its media is welcome when it comes.
+	GivenUp bool `json:"given_up,omitempty"`
 }
 
 // Live says whether media of the participant flows.

@@ -161,9 +161,18 @@ export class Call extends EventTarget {
         // It does not fit the connection there is: take it as a fresh one.
       }
     }
-    this.#hangUp();
+    const old = this.pc;
+    this.#pending = [];
+    this.#lostSignal = false;
     const pc = this.#connect(from);
     await this.#settle(pc, from, sdp);
+    // To close holds the page up: the patient's answer and path go first.
+    if (old) {
+      pc.addEventListener('connectionstatechange', () => {
+        if (pc.connectionState !== 'connecting') old.close();
+      });
+      setTimeout(() => old.close(), MEDIA_GONE_MS);
+    }
   }
 
   async #settle(pc, to, sdp) {

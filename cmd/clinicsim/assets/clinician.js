@@ -86,18 +86,21 @@ function wireChat(call, chat) {
   showChat(chat, { list: part('list'), form: part('form'), input: part('text'), button: part('send'), hint: part('hint') });
 }
 
+let watched = null; // the picture that is measured
+
 /** Shows and measures the patient's stream, or nothing where stream is null. */
 function showRemote(stream, frames, sound) {
   video.srcObject = stream;
   if (!stream) {
     frames.stop();
     sound.stop();
+    watched = null;
     return;
   }
   const [picture] = stream.getVideoTracks();
   const [voice] = stream.getAudioTracks();
-  if (picture && video.dataset.watching !== picture.id) {
-    video.dataset.watching = picture.id;
+  if (picture && watched !== picture) {
+    watched = picture;
     frames.watch(picture, video);
   }
   if (voice) sound.watch(stream);

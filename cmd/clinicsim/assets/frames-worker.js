@@ -1,12 +1,12 @@
 // Reads the block code of every decoded frame, off the page's main thread.
-// In: a stream of VideoFrames. Out: one {at, since, width, height, code} a frame, then
-// {done}. at is unix ms, since is monotonic: ms since the epoch of the time origin.
+// In: {readable, turn}, a stream of VideoFrames and its number; several may come.
+// Out: one {turn, at, since, width, height, code} a frame. at is unix ms, since is monotonic: ms since the epoch of the time origin.
 
 import { FrameReader, WallClock } from './blocks.js';
 
 const clock = new WallClock();
 
-self.onmessage = async ({ data: readable }) => {
+self.onmessage = async ({ data: { readable, turn } }) => {
   const reader = readable.getReader();
   const blocks = new FrameReader();
   for (;;) {
@@ -22,7 +22,6 @@ self.onmessage = async ({ data: readable }) => {
     }
     const { displayWidth: width, displayHeight: height } = frame;
     frame.close();
-    self.postMessage({ at, since, width, height, code });
+    self.postMessage({ turn, at, since, width, height, code });
   }
-  self.postMessage({ done: true });
 };

@@ -20,6 +20,8 @@ export class FrameMeter {
   gaps = new GapLog();
   #last = null;
   #stop = () => {};
+  #worker = null;
+  #turn = 0;
 
   /** Watches track until the next watch or stop. video shows it, for browsers without a track processor. */
   watch(track, video) {
@@ -45,15 +47,24 @@ export class FrameMeter {
     // A clone: the processor's end must not end what the element shows.
     const copy = track.clone();
     const { readable } = new MediaStreamTrackProcessor({ track: copy, maxBufferSize: 8 });
-    const worker = new Worker('/assets/frames-worker.js', { type: 'module' });
-    worker.onmessage = ({ data }) => {
-      if (!data.done) this.#take(data);
-    };
-    worker.postMessage(readable, [readable]);
+    const turn = ++this.#turn;
+    this.#reader().postMessage({ readable, turn }, [readable]);
     this.#stop = () => {
-      worker.terminate();
+      this.#turn++; // what is still on its way is not taken
       copy.stop();
     };
+  }
+
+  // #reader is one worker for all tracks: a fresh one takes a tenth of a second to
+  // start, by which a reconnection would look slower than it is.
+  #reader() {
+    if (!this.#worker) {
+      this.#worker = new Worker('/assets/frames-worker.js', { type: 'module' });
+      this.#worker.onmessage = ({ data }) => {
+        if (data.turn === this.#turn) this.#take(data);
+      };
+    }
+    return this.#worker;
   }
 
   #watchElement(video) {

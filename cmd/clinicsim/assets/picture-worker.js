@@ -12,15 +12,18 @@ self.onmessage = async ({ data: { writable, width, height, fps, name, first } })
   const begin = performance.now();
   let counter = first;
   let due = 0;
+  let failures = 0; // in a row
   const step = async () => {
     paintPicture(ctx, width, height, counter, clock.now(), name);
     const timestamp = Math.round((performance.now() - begin) * 1000);
     const frame = new VideoFrame(ctx.canvas, { timestamp });
     try {
       await writer.write(frame); // takes the frame over
+      failures = 0;
     } catch {
       frame.close();
-      return; // the track has been stopped
+      failures += 1;
+      if (failures > fps) return; // the track has been stopped
     }
     counter += 1;
     // Against the schedule, not after the last frame: no drift. Late: skip, don't rush.

@@ -91,7 +91,7 @@ func TestThreeAtTheDesk(t *testing.T) {
 
 	// Each has a chat of its own, and one that leaves leaves the others alone.
 	for _, who := range []struct {
-		page context.Context
+		page context.Context //nolint:containedctx // chromedp keeps a page in its context
 		says string
 	}{{page, "one"}, {second, "two"}, {interpreter, "three"}} {
 		evaluate[string](t, who.page, `clinic.sendChat('`+who.says+`')`)

@@ -25,7 +25,10 @@ const chat = new Chat(words, refused);
 const report = new Report(words, refused);
 const idle = new Idle(words, chooseLanguage);
 const link = new Link({
-  state: () => render(false),
+  state: (name) => {
+    if (name === "lost") stage.lost();
+    render(false);
+  },
   status: (next, fresh) => { status = next; render(fresh); },
   output: (output) => { window.kiosk.outputs.push(output); window.kiosk.outputs.splice(0, window.kiosk.outputs.length - 64); },
 });
@@ -154,8 +157,8 @@ window.kiosk = {
 
 function picture(view) {
   if (!view) return null;
-  const { frames, firstFrameAt, lastPicture, connections, running, live, video } = view;
-  return { frames, firstFrameAt, lastPicture, connections, running, live, video };
+  const { frames, firstFrameAt, lastPicture, since, connections, running, live, video } = view;
+  return { frames, firstFrameAt, lastPicture, since, connections, running, live, video };
 }
 
 window.addEventListener("pagehide", () => { stage.leave(); link.stop(); });

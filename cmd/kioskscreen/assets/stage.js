@@ -6,6 +6,7 @@ import { Tile, put } from "./tile.js";
 import { icon } from "./controls.js";
 
 const bridge = 5000; // ms that the last own picture may stand in
+const selfAfter = 800; // ms that the own picture waits for the others' after a restart
 const most = 3; // participants the area has room for
 const counting = new Set(["active", "reconnecting"]);
 export const calling = new Set(["waiting", "active", "reconnecting"]);
@@ -17,6 +18,7 @@ export class Stage {
   #tiles = new Map(); // participant id -> Tile
   #timer = { base: 0, at: 0, runs: false };
   #session = null;
+  #later = 0;
 
   constructor(words) {
     this.#words = words;
@@ -44,6 +46,11 @@ export class Stage {
     this.#setTimer(on ? session : null);
     $("self").dataset.mirrored = String(mirrored);
     this.#runSelf(fresh);
+  }
+
+  // lost prepares for the daemon's return.
+  lost() {
+    for (const { view } of this.#tiles.values()) view.lost();
   }
 
   // leave ends all views, when the page goes away.
@@ -91,9 +98,16 @@ export class Stage {
     const session = this.#session;
     const wanted = session !== null && session.step !== "loading" && !session.video?.disabled;
     if (!wanted) this.self.stop();
-    else if (this.self.running && fresh) this.self.restart();
+    else if (this.self.running && fresh) this.#renewSelf();
     else this.self.start();
     this.#drawSelf();
+  }
+
+  // #renewSelf lets the others' pictures come first: two views made at a time are
+  // late both.
+  #renewSelf() {
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => this.self.renew(), this.#tiles.size ? selfAfter : 0);
   }
 
   #drawSelf() {

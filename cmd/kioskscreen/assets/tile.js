@@ -68,7 +68,7 @@ export class Tile {
     this.#state = session.state;
     // The daemon's view carries sound and picture from the start, also while the
     // other side sends only one of them: what comes later needs no new view.
-    if (fresh && this.#drawn) this.view.restart();
+    if (fresh && this.#drawn) this.view.renew();
     else if (old && (old.audio !== person.audio || old.video !== person.video || old.presence !== person.presence)) this.view.nudge();
     this.#drawn = true;
     const away = session.state !== "active" || (person.presence || "here") !== "here";

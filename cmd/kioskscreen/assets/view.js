@@ -10,6 +10,7 @@ const longestPictureDelay = 30000; // ms, while sound flows and only the picture
 const offerTimeout = 5000;
 const settle = 4000; // ms that a new connection has for its first media
 const look = 500; // ms between two looks at the counters
+const closeAfter = 1000; // ms that a connection lives on after another took its place
 
 // warmUp does once, before anybody waits for it, what a page's first peer
 // connection costs: half a second of threads, codecs and a certificate. Asking
@@ -46,11 +47,15 @@ export class View {
   frames = 0; // shown, over all connections of this view
   firstFrameAt = 0; // ms since the epoch
   lastPicture = 0; // performance.now() of the last new frame
+  since = 0; // performance.now() of the first frame of the connection that is shown
   lastSound = 0;
   connections = 0;
   #pc = null;
   #location = null;
+  #old = null; // {pc, location} of the connection before, which shows until the new one does
+  #early = false; // made again for a daemon that has not said yet that it is there
   #stream = null;
+  #shown = null; // the connection whose stream is in the element
   #running = false;
   #turn = 0; // what belongs to an older turn is dropped
   #delay = firstDelay;
@@ -87,17 +92,35 @@ export class View {
   stop() {
     if (!this.#running) return;
     this.#running = false;
+    this.#early = false;
     clearInterval(this.#timer);
-    this.#hangUp();
+    this.#retire();
+    this.#dispose();
+    this.#shown = null;
     this.video.srcObject = null;
     this.options.still.hidden = true;
     this.options.still.width = 0; // drops the pixels
     this.lastPicture = 0;
   }
 
-  // restart makes the view again at once, for a daemon that has restarted.
-  restart() {
+  // lost makes the view again although nobody answers: the offer is ready by the
+  // time the daemon is back.
+  lost() {
     if (!this.#running) return;
+    this.#restart();
+    this.#early = true;
+  }
+
+  // renew makes the view again for a daemon that may be a new one, unless that was
+  // begun when the old one was lost.
+  renew() {
+    if (!this.#running) return;
+    if (this.#early) this.nudge();
+    else this.#restart();
+    this.#early = false;
+  }
+
+  #restart() {
     this.#delay = firstDelay;
     this.#pictureDelay = stall;
     this.#connect();
@@ -110,9 +133,7 @@ export class View {
   }
 
   async #connect() {
-    this.#keepStill();
-    this.#hangUp();
-    const turn = ++this.#turn;
+    const turn = this.#retire();
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }); // one way for sound and picture
     this.#pc = pc;
     this.connections++;
@@ -164,19 +185,38 @@ export class View {
     this.#delay = Math.min(this.#delay * 2, longestDelay);
   }
 
-  #hangUp() {
-    this.#turn++;
+  // #retire begins a new turn. What was shown stays until #show has something
+  // newer: closing a connection holds the page up, and its last picture would go.
+  #retire() {
     clearTimeout(this.#retry);
     this.#since = Infinity;
-    forget(this.#location);
-    this.#location = null;
-    this.#pc?.close();
+    if (this.#pc && this.#pc === this.#shown) {
+      this.#dispose();
+      this.#old = { pc: this.#pc, location: this.#location };
+    } else {
+      drop(this.#pc, this.#location); // it never showed anything
+    }
     this.#pc = null;
+    this.#location = null;
+    return ++this.#turn;
+  }
+
+  // #dispose closes the connection before.
+  #dispose() {
+    const old = this.#old;
+    this.#old = null;
+    if (old) drop(old.pc, old.location);
   }
 
   #show(pc, track) {
     if (pc !== this.#pc) return;
-    if (!this.#stream || !this.#stream.active || this.video.srcObject !== this.#stream) this.#stream = new MediaStream();
+    if (this.#shown !== pc) {
+      this.#keepStill();
+      this.#shown = pc;
+      this.since = 0;
+      this.#stream = new MediaStream();
+      setTimeout(() => { if (this.#shown === pc) this.#dispose(); }, closeAfter);
+    }
     this.#stream.addTrack(track);
     this.video.srcObject = this.#stream;
     this.play();
@@ -216,6 +256,7 @@ export class View {
       // frames that came over the wire have a time of arrival.
       if (receiveTime === undefined) return this.#countFrames();
       this.frames++;
+      this.since ||= performance.now();
       this.firstFrameAt ||= performance.timeOrigin + performance.now();
       this.#sawPicture();
       this.#countFrames();
@@ -287,6 +328,12 @@ async function offer(path, sdp) {
   });
   if (answer.status !== 201) throw new Error(`cannot open the view: status ${answer.status}`);
   return { location: answer.headers.get("Location"), answer: await answer.text() };
+}
+
+// drop ends a connection, at the daemon first.
+function drop(pc, location) {
+  forget(location);
+  pc?.close();
 }
 
 // forget deletes a view at the daemon; keepalive lets it outlive the page. One

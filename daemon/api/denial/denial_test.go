@@ -49,9 +49,16 @@ func TestOnlyChangesAreAudited(t *testing.T) {
 	for _, c := range []struct {
 		method, want string
 	}{
-		{"GET", ""}, {"HEAD", ""}, {"OPTIONS", ""}, {"TRACE", ""},
-		{"POST", "method=POST"}, {"PUT", "method=PUT"}, {"PATCH", "method=PATCH"}, {"DELETE", "method=DELETE"},
-		{"CONNECT", "method=CONNECT"}, {"CANARY", "method=other"},
+		{"GET", ""},
+		{"HEAD", ""},
+		{"OPTIONS", ""},
+		{"TRACE", ""},
+		{"POST", "method=POST"},
+		{"PUT", "method=PUT"},
+		{"PATCH", "method=PATCH"},
+		{"DELETE", "method=DELETE"},
+		{"CONNECT", "method=CONNECT"},
+		{"CANARY", "method=other"},
 	} {
 		var audit string
 		var log bytes.Buffer

@@ -25,10 +25,24 @@ func TestNumber(t *testing.T) {
 		query string
 		want  int // 0: refused
 	}{
-		{"", 100}, {"limit=1", 1}, {"limit=1000", 1000},
-		{"limit=0", 0}, {"limit=1001", 0}, {"limit=-1", 0}, {"limit=+1", 0}, {"limit=01", 0}, {"limit=1.0", 0},
-		{"limit=", 0}, {"limit", 0}, {"limit=1&limit=1", 0}, {"limit=1&more=1", 0}, {"more=1", 0}, {"&", 0},
-		{"limit=1;more", 0}, {"%zz", 0}, {"limit=99999999999999999999", 0},
+		{"", 100},
+		{"limit=1", 1},
+		{"limit=1000", 1000},
+		{"limit=0", 0},
+		{"limit=1001", 0},
+		{"limit=-1", 0},
+		{"limit=+1", 0},
+		{"limit=01", 0},
+		{"limit=1.0", 0},
+		{"limit=", 0},
+		{"limit", 0},
+		{"limit=1&limit=1", 0},
+		{"limit=1&more=1", 0},
+		{"more=1", 0},
+		{"&", 0},
+		{"limit=1;more", 0},
+		{"%zz", 0},
+		{"limit=99999999999999999999", 0},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/audit", nil)
 		r.URL.RawQuery = c.query
@@ -70,8 +84,14 @@ func TestIdempotencyKey(t *testing.T) {
 		values []string
 		ok     bool
 	}{
-		{nil, true}, {[]string{"a"}, true}, {[]string{strings.Repeat("k", 128)}, true},
-		{[]string{""}, false}, {[]string{"a b"}, false}, {[]string{"a", "a"}, false}, {[]string{strings.Repeat("k", 129)}, false}, {[]string{"é"}, false},
+		{nil, true},
+		{[]string{"a"}, true},
+		{[]string{strings.Repeat("k", 128)}, true},
+		{[]string{""}, false},
+		{[]string{"a b"}, false},
+		{[]string{"a", "a"}, false},
+		{[]string{strings.Repeat("k", 129)}, false},
+		{[]string{"é"}, false},
 	} {
 		r := &http.Request{Header: http.Header{apitype.IdempotencyHeader: c.values}}
 		if got, err := wire.IdempotencyKey(r); (err == nil) != c.ok || c.ok && len(c.values) > 0 && got != c.values[0] {
@@ -140,8 +160,12 @@ func TestWantTypeAndNoBody(t *testing.T) {
 		types []string
 		ok    bool
 	}{
-		{[]string{"application/json"}, true}, {[]string{"application/json; charset=utf-8"}, true},
-		{nil, false}, {[]string{"text/plain"}, false}, {[]string{"application/json", "text/plain"}, false}, {[]string{";"}, false},
+		{[]string{"application/json"}, true},
+		{[]string{"application/json; charset=utf-8"}, true},
+		{nil, false},
+		{[]string{"text/plain"}, false},
+		{[]string{"application/json", "text/plain"}, false},
+		{[]string{";"}, false},
 	} {
 		r := &http.Request{Header: http.Header{"Content-Type": c.types}}
 		if err := wire.WantType(r, apitype.TypeJSON); (err == nil) != c.ok {

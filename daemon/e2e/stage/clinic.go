@@ -77,13 +77,15 @@ func (s *Stage) Invite(ctx context.Context, as string) (string, error) {
 	return a.URL, err
 }
 
-// OpenClinic shows another of the clinic's pages in a browser of its own.
+// OpenClinic shows another of the clinic's pages in a browser of its own. Its
+// window is small: a clinician's computer is not the kiosk, and what drawing its
+// page costs would be taken from the kiosk's here.
 func (s *Stage) OpenClinic(ctx context.Context, as string) (*Browser, error) {
 	url, err := s.Invite(ctx, as)
 	if err != nil {
 		return nil, err
 	}
-	return s.Open(ctx, as, url, 1280, 800)
+	return s.Open(ctx, as, url, 640, 400)
 }
 
 // Request is one request that the backend got.

@@ -242,7 +242,7 @@ const micLock = "/dev/kiosk-mic-lock"
 
 // AllowMicrophone ends what Options.ForbiddenMicrophone asked for.
 func (s *Stage) AllowMicrophone() error {
-	if err := os.Chmod(micLock, 0o644); err != nil { //nolint:gosec // it gives zeros
+	if err := os.Chmod(micLock, 0o644); err != nil {
 		return fmt.Errorf("cannot allow the microphone: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -21,6 +22,7 @@ type remote struct {
 	who        room.Participant
 	pc         *webrtc.PeerConnection
 	pending    []webrtc.ICECandidateInit // trickled before the answer
+	offered    string                    // the newest offer as it was sent
 	answered   bool
 	connected  bool
 	restarting bool                       // the offer under way restarts ICE
@@ -29,6 +31,7 @@ type remote struct {
 	due        *time.Timer                // no path by then: make the connection anew
 	readers    *sync.WaitGroup            // RTCP readers of pc
 	line       *line                      // the chat on pc; nil where it cannot be
+	over       *atomic.Bool               // pc was given up; read by who reads its tracks
 }
 
 // pendingBound is more candidates than a machine has.
@@ -112,13 +115,14 @@ func (r *directRoom) part(id string, why room.Reason) {
 
 // connect makes a fresh connection to rem and offers it.
 func (r *directRoom) connect(rem *remote) {
+	r.log.Debug("connecting to a participant")
 	pc, err := peer.New(r.params.Path)
 	if err != nil {
 		r.log.Error("cannot connect to a participant", "error", err)
 		return
 	}
 	rem.pc, rem.pending, rem.answered, rem.connected, rem.state = pc, nil, false, false, webrtc.PeerConnectionStateNew
-	rem.readers = &sync.WaitGroup{}
+	rem.readers, rem.over = &sync.WaitGroup{}, &atomic.Bool{}
 	r.watch(rem, pc)
 	for _, t := range r.params.Tracks {
 		sender, err := pc.AddTrack(t)
@@ -145,6 +149,8 @@ func (r *directRoom) mine(rem *remote, pc *webrtc.PeerConnection, do func()) {
 // watch routes pc's callbacks to run, as long as pc is rem's connection.
 func (r *directRoom) watch(rem *remote, pc *webrtc.PeerConnection) {
 	mine := func(do func()) { r.mine(rem, pc, do) }
+	over := rem.over
+	live := func() bool { return !over.Load() }
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
 		m := signal.Message{Type: signal.Trickle, To: rem.who.ID}
 		if c != nil {
@@ -153,7 +159,11 @@ func (r *directRoom) watch(rem *remote, pc *webrtc.PeerConnection) {
 				Candidate: j.Candidate, SDPMid: j.SDPMid, SDPMLineIndex: j.SDPMLineIndex, UsernameFragment: j.UsernameFragment,
 			}
 		}
-		mine(func() { r.send(m) })
+		mine(func() {
+			if m.Candidate == nil || !strings.Contains(rem.offered, m.Candidate.Candidate) { // else the offer had it
+				r.send(m)
+			}
+		})
 	})
 	// Pion calls each handler in a goroutine of its own: the order is lost on the
 	// way, so only the present state counts.
@@ -173,7 +183,7 @@ func (r *directRoom) watch(rem *remote, pc *webrtc.PeerConnection) {
 			// A closed connection needs no keyframe.
 			_ = pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.SSRC())}})
 		}
-		mine(func() { r.params.Events(room.TrackAdded{ID: rem.who.ID, Track: t, Keyframe: ask}) })
+		mine(func() { r.params.Events(room.TrackAdded{ID: rem.who.ID, Track: t, Keyframe: ask, Live: live}) })
 	})
 }
 
@@ -223,9 +233,15 @@ func (r *directRoom) drop(rem *remote) {
 	r.params.Events(room.PathLost{ID: rem.who.ID})
 }
 
+// gatherWait is how long an offer waits for its candidates. Those of the machine's
+// own addresses are there in a few milliseconds, and a far side that has them with
+// the offer begins its checks with its answer.
+const gatherWait = 30 * time.Millisecond
+
 // offer sends an offer; restart keeps the connection and asks for new ICE
 // credentials (RFC 8445, section 9).
 func (r *directRoom) offer(rem *remote, restart bool) {
+	gathered := webrtc.GatheringCompletePromise(rem.pc)
 	o, err := rem.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
 	if err == nil {
 		err = rem.pc.SetLocalDescription(o)
@@ -235,7 +251,19 @@ func (r *directRoom) offer(rem *remote, restart bool) {
 		return
 	}
 	rem.answered, rem.restarting = false, restart
-	r.send(signal.Message{Type: signal.Offer, To: rem.who.ID, SDP: o.SDP, Restart: restart})
+	wait := time.NewTimer(gatherWait)
+	defer wait.Stop()
+	select {
+	case <-gathered:
+	case <-wait.C:
+	case <-r.life.Done():
+	}
+	rem.offered = o.SDP
+	if d := rem.pc.LocalDescription(); d != nil {
+		rem.offered = d.SDP // with the candidates that are there by now
+	}
+	r.send(signal.Message{Type: signal.Offer, To: rem.who.ID, SDP: rem.offered, Restart: restart})
+	r.log.Debug("offered a connection", "restart", restart)
 }
 
 func (r *directRoom) answer(m signal.Message) {
@@ -258,6 +286,7 @@ func (r *directRoom) answer(m signal.Message) {
 		r.replace(rem)
 		return
 	}
+	r.log.Debug("a participant answered")
 	rem.answered, rem.restarting = true, false
 	for _, c := range rem.pending {
 		r.addCandidate(rem, c)
@@ -308,6 +337,7 @@ func (r *directRoom) close(rem *remote) {
 		return
 	}
 	pc, readers := rem.pc, rem.readers
+	rem.over.Store(true)
 	r.closeLine(rem.line)
 	rem.pc, rem.line, rem.connected = nil, nil, false
 	rem.due.Stop()

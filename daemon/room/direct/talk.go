@@ -19,8 +19,11 @@ const (
 	// what more there is to say waits until resumeBelow.
 	waitingMost = 64 << 10
 	resumeBelow = 32 << 10
-	outboxMost  = 128 // messages; a session keeps less
-	acksMost    = 256 // waiting for run; a sender repeats what was not acknowledged
+	// ackRoom may wait beyond that: a message that is repeated after its
+	// acknowledgement was dropped comes only with the next connection.
+	ackRoom    = 16 << 10
+	outboxMost = 128 // messages; a session keeps less
+	acksMost   = 256 // waiting for run; a sender repeats what was not acknowledged
 	// strangersMost data channels of the far side's own are closed as they come;
 	// one more is an attack, and ends its connection.
 	strangersMost = 32
@@ -81,7 +84,6 @@ func (r *directRoom) Acknowledge(participant, message string) {
 // line is the chat on one connection. It belongs to run, but for what says so.
 type line struct {
 	dc   *webrtc.DataChannel
-	open bool
 	sent map[string]bool // messages of the outbox that this channel carried
 
 	strangers atomic.Int32  // of the connection's callbacks
@@ -99,14 +101,8 @@ func (r *directRoom) openLine(rem *remote, pc *webrtc.PeerConnection) *line {
 	}
 	l := &line{dc: dc, sent: map[string]bool{}}
 	dc.SetBufferedAmountLowThreshold(resumeBelow)
-	dc.OnOpen(func() {
-		r.mine(rem, pc, func() {
-			l.open = true
-			r.deliver(rem)
-		})
-	})
+	dc.OnOpen(func() { r.mine(rem, pc, func() { r.deliver(rem) }) })
 	dc.OnBufferedAmountLow(func() { r.mine(rem, pc, func() { r.deliver(rem) }) })
-	dc.OnClose(func() { r.mine(rem, pc, func() { l.open = false }) })
 	dc.OnMessage(func(m webrtc.DataChannelMessage) { r.hear(rem, pc, l, m) })
 	pc.OnDataChannel(func(d *webrtc.DataChannel) {
 		// Here, before pion gives it a buffer and a goroutine of its own.
@@ -194,7 +190,7 @@ func (r *directRoom) sendMail() {
 // deliver sends rem what it has not got on this channel, as far as there is room.
 func (r *directRoom) deliver(rem *remote) {
 	l := rem.line
-	if l == nil || !l.open {
+	if l == nil {
 		return
 	}
 	for _, m := range r.outbox {
@@ -211,12 +207,20 @@ func (r *directRoom) deliver(rem *remote) {
 	}
 }
 
+// open asks pion: its callbacks each have a goroutine, so what a far side says
+// first may be here before OnOpen is.
+func (l *line) open() bool { return l.dc.ReadyState() == webrtc.DataChannelStateOpen }
+
 var errLater = errors.New("cannot say it now: the chat's channel is closed or full")
 
 // say sends one frame. It does not wait: errLater says that there is no channel,
 // or no room in it.
 func (l *line) say(f chat.Frame) error {
-	if l == nil || !l.open || l.dc.BufferedAmount() >= waitingMost {
+	most := uint64(waitingMost)
+	if f.Type == chat.Ack {
+		most += ackRoom
+	}
+	if l == nil || !l.open() || l.dc.BufferedAmount() >= most {
 		return errLater
 	}
 	b, err := chat.Marshal(f)

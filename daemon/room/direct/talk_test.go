@@ -121,7 +121,7 @@ func TestChatDropsWhatIsTooMuch(t *testing.T) {
 	if err := dc.Send([]byte(`{"type":"message","id":"binary","text":"x"}`)); err != nil {
 		t.Fatal(err)
 	}
-	const flood = 500
+	const flood = 1000
 	for n := range flood {
 		c.Tell(chat.Frame{Type: chat.Message, ID: fmt.Sprint("m", n), Text: "x"})
 	}

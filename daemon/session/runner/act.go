@@ -24,7 +24,7 @@ func (r *Runner) fact(ctx context.Context, w session.What) {
 		r.perform(ctx, effects) // a disk that hangs must not keep the room from hearing `away`
 		effects = nil
 	}
-	stored := r.commit(Commit{Model: next, Outputs: outputs, Audit: entry(e, "", r.m, next)}, false) == nil
+	stored := r.commit(Commit{Model: next, Outputs: outputs, Audit: r.transition(e, next)}, false) == nil
 	r.adopt(next, outputs, stored)
 	r.perform(ctx, r.holdAcks(effects, stored))
 	if set, ok := w.(session.ClockSet); ok && !before.DoubtfulSince.IsZero() && next.DoubtfulSince.IsZero() {

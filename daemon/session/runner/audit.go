@@ -39,6 +39,16 @@ func entry(e session.Event, result string, from, to session.Model) string {
 	return text[:min(len(text), maxAudit)]
 }
 
+// transition is the journal's text of a fact: of one that changes the state, or
+// that finds a place for what is owed. The journal is bounded, and a backend's
+// timer or a chatty participant must not push the requests out of it.
+func (r *Runner) transition(e session.Event, next session.Model) string {
+	if word(r.m) == word(next) && len(r.owed) == 0 {
+		return ""
+	}
+	return entry(e, "", r.m, next)
+}
+
 func word(m session.Model) string {
 	switch {
 	case !m.Exists():

@@ -284,3 +284,22 @@ func either(first bool, a, b string) string {
 	}
 	return b
 }
+
+// TestJournalIsForRequestsAndTransitions: it is bounded, so what comes by itself
+// and changes no state must not push the requests out of it.
+func TestJournalIsForRequestsAndTransitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := begin(t, nil)
+		b.active()
+		before := b.disk.audits()
+		b.post(session.MessageArrived{Attempt: 1, Participant: "c1", ID: "n1", Text: "hello"})
+		b.sees("commit, publish, ack-message")
+		if got := b.disk.audits(); strings.TrimSpace(got) != strings.TrimSpace(before) {
+			t.Errorf("a message is in the audit:\n%s", got)
+		}
+		b.post(session.PeerLeft{Attempt: 1, Participant: "c1", How: session.Bye})
+		if !strings.HasSuffix(strings.TrimSpace(b.disk.audits()), "peer-left from=active to=waiting") {
+			t.Errorf("no transition in\n%s", b.disk.audits())
+		}
+	})
+}

@@ -155,11 +155,12 @@ func TestMeter(t *testing.T) {
 		after      time.Duration
 		send, pass int
 	}{
-		{0, 50, chat.PerSecond},
+		{0, 500, chat.Burst},
 		{100 * time.Millisecond, 50, chat.PerSecond / 10},
+		{time.Second, 50, chat.PerSecond},
 		{-time.Hour, 5, 0}, // a clock that went back gives nothing
-		{time.Hour + time.Second, 50, chat.PerSecond},
-		{time.Hour, 50, chat.PerSecond}, // a pause saves nothing up
+		{time.Hour + time.Second, 500, chat.PerSecond},
+		{time.Hour, 500, chat.Burst}, // a pause saves no more up
 	} {
 		now = now.Add(c.after)
 		if got := take(c.send); got != c.pass {

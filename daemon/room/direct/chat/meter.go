@@ -2,14 +2,19 @@ package chat
 
 import "time"
 
-// PerSecond is how many frames a far side may send in a second, and at once
-// after a pause: more than anybody types, with the acknowledgements.
-const PerSecond = 20
+// How many frames a far side may send: PerSecond for as long as it likes, more
+// than anybody types, and Burst at once after a pause. Who comes back says all
+// that was not acknowledged over the new channel, and acknowledges all that was
+// kept for him: what is dropped then has no other chance before the next channel.
+const (
+	PerSecond = 20
+	Burst     = 160
+)
 
-// Meter counts what a far side sends against PerSecond. The zero value is ready.
-// It is for one goroutine.
+// Meter counts what a far side sends against PerSecond and Burst. The zero value
+// is ready. It is for one goroutine.
 type Meter struct {
-	spent  float64 // of the allowance
+	spent  float64 // of Burst
 	last   time.Time
 	warned bool
 }
@@ -22,7 +27,7 @@ func (m *Meter) Take(now time.Time) (ok, warn bool) {
 		m.spent = max(0, m.spent-elapsed.Seconds()*PerSecond)
 		m.last = now
 	}
-	if m.spent+1 <= PerSecond {
+	if m.spent+1 <= Burst {
 		m.spent++
 		return true, false
 	}
