@@ -72,7 +72,7 @@ func TestPrivateAuthority(t *testing.T) {
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodPut:
-			writeScreen(t, w, goodDocument("").with("room.url", "wss://"+r.Host+"/signal"))
+			writeScreen(t, w, goodDocument("").With("room.url", "wss://"+r.Host+"/signal"))
 		case http.MethodPatch:
 			writePatch(w, http.StatusOK, `{"timeout":60}`)
 		default:

@@ -111,7 +111,7 @@ func TestHostileBodies(t *testing.T) {
 			endless(w, r)
 		}, unavailable(false, "larger than 64 KiB")},
 		"64 KiB and a byte": {"application/json", func(w http.ResponseWriter, r *http.Request) {
-			d := goodDocument(r.Host).json(t)
+			d := goodDocument(r.Host).JSON(t)
 			io.WriteString(w, d+strings.Repeat(" ", 64<<10+1-len(d)))
 		}, unavailable(false, "larger than 64 KiB")},
 		"gzip bomb, said": {"application/json", func(w http.ResponseWriter, r *http.Request) {
@@ -120,10 +120,10 @@ func TestHostileBodies(t *testing.T) {
 		}, unavailable(false, "compressed")},
 		"gzip bomb, unsaid": {"application/json", func(w http.ResponseWriter, r *http.Request) { w.Write(bomb) }, unavailable(false, "")},
 		"plain text":        {"text/plain", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, canaryID) }, unavailable(true, "not JSON")},
-		"no kind":           {"", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, goodDocument(r.Host).json(t)) }, unavailable(true, "not JSON")},
+		"no kind":           {"", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, goodDocument(r.Host).JSON(t)) }, unavailable(true, "not JSON")},
 		"a page":            {"text/html", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<title>"+canaryTitle) }, unavailable(true, "not JSON")},
 		"cut off": {"application/json", func(w http.ResponseWriter, r *http.Request) {
-			d := goodDocument(r.Host).json(t)
+			d := goodDocument(r.Host).JSON(t)
 			w.Header().Set("Content-Length", fmt.Sprint(len(d)))
 			io.WriteString(w, d[:len(d)/2])
 			w.(http.Flusher).Flush()
@@ -152,7 +152,7 @@ func TestHostileBodies(t *testing.T) {
 func TestWholeBodyFits(t *testing.T) {
 	s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		d := goodDocument(r.Host).json(t)
+		d := goodDocument(r.Host).JSON(t)
 		io.WriteString(w, d+strings.Repeat(" ", 64<<10-len(d)))
 	})
 	if _, err := s.open(t); err != nil {
@@ -257,7 +257,7 @@ func TestNetworkUnavailable(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		writeScreen(t, w, goodDocument("").with("room.url", "wss://"+r.Host+"/signal"))
+		writeScreen(t, w, goodDocument("").With("room.url", "wss://"+r.Host+"/signal"))
 	}
 	t.Run("private CA", func(t *testing.T) {
 		s := newTLSStage(t, handler)

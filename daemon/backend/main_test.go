@@ -2,7 +2,6 @@ package backend_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kioskd/daemon/backend"
+	"kioskd/daemon/backend/screen/screentest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,64 +27,26 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	canaryID    = "canary-appointment-7f3a"
 	canaryToken = "canary-token-91bc"
-	canaryName  = "Dr. Canary Oystercatcher"
-	canaryTitle = "Visit of Canary Patient"
-	canaryRoom  = "canary-room-token-55d0"
+	canaryName  = screentest.CanaryName
+	canaryTitle = screentest.CanaryTitle
+	canaryRoom  = screentest.CanaryRoom
 	canaryWords = "canary-words: the picture of my knee is green"
 )
 
 // The id of the report is no patient data.
 const theReport = "r-0123456789abcdef"
 
-// document is a screen as maps, so that a test can break one thing in it.
-type document map[string]any
+type document = screentest.Document
 
 // goodDocument is a whole screen whose room is at host.
 func goodDocument(host string) document {
-	return document{
-		"title": canaryTitle, "type": "Video", "blocking": true, "elements": []any{document{"reference": "mute"}}, "patches": document{},
-		"room": document{
-			"provider": "direct", "url": "ws://" + host + "/signal", "token": canaryRoom,
-			"expires":         time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
-			"ice_servers":     []any{document{"urls": []string{"turns:turn.example:5349?transport=tcp"}, "username": "u", "credential": "c"}},
-			"participant":     document{"name": canaryName, "role": "clinician"},
-			"session_seconds": 1800, "wait_seconds": 900, "chat": true, "report_issue": false, "later": 1,
-		},
-	}
-}
-
-// with gives a copy in which the field at the dotted path has the value; nil
-// removes it.
-func (d document) with(path string, value any) document {
-	name, rest, deeper := strings.Cut(path, ".")
-	c := document{}
-	for k, v := range d {
-		c[k] = v
-	}
-	switch {
-	case deeper:
-		c[name] = c[name].(document).with(rest, value)
-	case value == nil:
-		delete(c, name)
-	default:
-		c[name] = value
-	}
-	return c
-}
-
-func (d document) json(t testing.TB) string {
-	t.Helper()
-	data, err := json.Marshal(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
+	return screentest.Good("ws://"+host+"/signal", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 }
 
 // writeScreen answers with a document of the kind application/json.
 func writeScreen(t testing.TB, w http.ResponseWriter, d document) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	fmt.Fprint(w, d.json(t))
+	fmt.Fprint(w, d.JSON(t))
 }
 
 // stage is a server, a client for it and what the client logged.

@@ -22,7 +22,7 @@ func TestExpiredOnArrival(t *testing.T) {
 			if date != "" {
 				w.Header().Set("Date", date)
 			}
-			writeScreen(t, w, goodDocument(r.Host).with("room.expires", "2026-11-22T10:00:00Z"))
+			writeScreen(t, w, goodDocument(r.Host).With("room.expires", "2026-11-22T10:00:00Z"))
 		})
 		screen, err := s.open(t)
 		if (err == nil) != good {
@@ -40,7 +40,7 @@ func TestExpiredOnArrival(t *testing.T) {
 // A screen without a room has a title for the patient.
 func TestNoRoomShowsItsTitle(t *testing.T) {
 	s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
-		writeScreen(t, w, goodDocument(r.Host).with("room", nil))
+		writeScreen(t, w, goodDocument(r.Host).With("room", nil))
 	})
 	_, err := s.open(t)
 	want{backend.CodeRoomUnavailable, false, backend.ErrRoomUnavailable, "no room"}.check(t, err)
@@ -53,7 +53,7 @@ func TestNoRoomShowsItsTitle(t *testing.T) {
 func TestWrongDocument(t *testing.T) {
 	for field, says := range map[string]string{"room.url": "lacks room.url", "title": "lacks title"} {
 		s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
-			writeScreen(t, w, goodDocument(r.Host).with(field, nil))
+			writeScreen(t, w, goodDocument(r.Host).With(field, nil))
 		})
 		_, err := s.open(t)
 		unavailable(false, says).check(t, err)
@@ -69,8 +69,8 @@ func TestScreenHasItsPatch(t *testing.T) {
 			http.Redirect(w, r, "/elsewhere/room", http.StatusFound)
 			return
 		}
-		writeScreen(t, w, goodDocument(r.Host).with("update", "update?n=1").with("timeout", 30).
-			with("patches", document{"chat": document{"enabled": false}, "foreign": 7}))
+		writeScreen(t, w, goodDocument(r.Host).With("update", "update?n=1").With("timeout", 30).
+			With("patches", document{"chat": document{"enabled": false}, "foreign": 7}))
 	})
 	screen, err := s.open(t)
 	wanted := backend.Patch{
@@ -85,7 +85,7 @@ func TestScreenHasItsPatch(t *testing.T) {
 // An update that leads off the list is refused before anything goes there.
 func TestScreenUpdateOffTheList(t *testing.T) {
 	s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
-		writeScreen(t, w, goodDocument(r.Host).with("update", "https://elsewhere.example/"+canaryID))
+		writeScreen(t, w, goodDocument(r.Host).With("update", "https://elsewhere.example/"+canaryID))
 	})
 	_, err := s.open(t)
 	unavailable(false, "update names a host that is not on the list").check(t, err)

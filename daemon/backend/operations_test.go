@@ -80,7 +80,7 @@ func TestCutBodies(t *testing.T) {
 		if r.Method == http.MethodPatch {
 			return `{"patches":{"title":{"value":"` + canaryTitle + `"}},"timeout":60}`
 		}
-		return goodDocument(r.Host).json(t)
+		return goodDocument(r.Host).JSON(t)
 	}
 	for name, tt := range map[string]struct {
 		text func(body string) string

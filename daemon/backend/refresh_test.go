@@ -63,7 +63,7 @@ func TestRefreshCycleOverTLS(t *testing.T) {
 	s := newTLSStage(t, func(w http.ResponseWriter, r *http.Request) {
 		paths = append(paths, r.Method+" "+r.URL.RequestURI())
 		if r.Method == http.MethodPut {
-			d := goodDocument("").with("room.url", "wss://"+r.Host+"/signal").with("update", "?n=1").with("timeout", 1)
+			d := goodDocument("").With("room.url", "wss://"+r.Host+"/signal").With("update", "?n=1").With("timeout", 1)
 			writeScreen(t, w, d)
 			return
 		}

@@ -50,6 +50,32 @@ func theScene(t *testing.T, o stage.Options) *scene {
 	return c
 }
 
+// row is one row of the contract's tables.
+type row struct {
+	name string
+	play func(*testing.T, *scene)
+}
+
+// plays plays rows that share a session, one after the other.
+func (c *scene) plays(t *testing.T, rows []row) {
+	t.Helper()
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) { r.play(t, c) })
+	}
+}
+
+// playsApart plays rows that open sessions of their own, each of which ends with its row.
+func (c *scene) playsApart(t *testing.T, rows []row) {
+	t.Helper()
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			defer c.over(t)
+			c.outs.drop()
+			r.play(t, c)
+		})
+	}
+}
+
 // join shows one more page of the clinic: clinician, second or interpreter.
 func (c *scene) join(t *testing.T, as string) *stage.Browser {
 	t.Helper()

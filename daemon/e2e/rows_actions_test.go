@@ -14,10 +14,7 @@ import (
 func TestActions(t *testing.T) {
 	c := theScene(t, stage.Options{Cameras: 2})
 	c.join(t, "clinician")
-	for _, row := range []struct {
-		name string
-		play func(*testing.T, *scene)
-	}{
+	c.plays(t, []row{
 		{"Video room opened", roomOpened},
 		{"Start call triggered", startCall},
 		{"Mute selected", muteSelected},
@@ -25,9 +22,7 @@ func TestActions(t *testing.T) {
 		{"Swap camera selected", swapSelected},
 		{"Chat selected", chatSelected},
 		{"End call selected", endSelected},
-	} {
-		t.Run(row.name, func(t *testing.T) { row.play(t, c) })
-	}
+	})
 }
 
 // roomOpened: PUT /api/v3/appointments/{appointment-id}/video-room, once, with

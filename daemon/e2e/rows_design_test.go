@@ -15,10 +15,7 @@ import (
 func TestWhatFollows(t *testing.T) {
 	c := theScene(t, stage.Options{Network: true, Cameras: 2, Config: "[session]\nreconnect_seconds = 6\n"})
 	c.join(t, "clinician")
-	for _, row := range []struct {
-		name string
-		play func(*testing.T, *scene)
-	}{
+	c.playsApart(t, []row{
 		{"clinician leaves, comes back", leavesAndComesBack},
 		{"clinician lost without a bye", lostWithoutABye},
 		{"no network at open", noNetworkAtOpen},
@@ -34,13 +31,7 @@ func TestWhatFollows(t *testing.T) {
 		{"second open", secondOpen},
 		{"limit reached while reconnecting", limitWhileReconnecting},
 		{"reports an issue without a network", reportWithoutNetwork},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			defer c.over(t)
-			c.outs.drop()
-			row.play(t, c)
-		})
-	}
+	})
 }
 
 // calls opens an appointment with the clinician there and waits for the call.

@@ -17,10 +17,7 @@ func TestElements(t *testing.T) {
 	c.join(t, "clinician")
 	c.open(t, "elements", apitype.StateActive)
 	c.flows(t)
-	for _, row := range []struct {
-		name string
-		play func(*testing.T, *scene)
-	}{
+	c.plays(t, []row{
 		{"1 Video area", videoArea},
 		{"2 Participant label", participantLabel},
 		{"3 Session timer", sessionTimer},
@@ -31,9 +28,7 @@ func TestElements(t *testing.T) {
 		{"9 Report issue action", reportIssueElement},
 		{"Order of controls", orderOfControls},
 		{"8 End call action", endCallElement}, // last: nothing is left after it
-	} {
-		t.Run(row.name, func(t *testing.T) { row.play(t, c) })
-	}
+	})
 }
 
 // videoArea: the participants' pictures and the patient's own, live.

@@ -19,22 +19,13 @@ const restartPause = 50 * time.Millisecond
 func TestRestarts(t *testing.T) {
 	c := theScene(t, stage.Options{Network: true, Cameras: 2})
 	c.join(t, "clinician")
-	for _, row := range []struct {
-		name string
-		play func(*testing.T, *scene)
-	}{
+	c.playsApart(t, []row{
 		{"kill -9 in a call", killedInACall},
 		{"kill -9 with an expired token", killedWithExpiredToken},
 		{"kill -9 while waiting", killedWhileWaiting},
 		{"time over while it was gone", timeOverWhileGone},
 		{"SIGTERM in a call", terminatedInACall},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			defer c.over(t)
-			c.outs.drop()
-			row.play(t, c)
-		})
-	}
+	})
 }
 
 // killed ends kioskd without a word and starts it again as systemd would.

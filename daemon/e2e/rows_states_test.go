@@ -16,10 +16,7 @@ import (
 // the event stream says and what both pages show.
 func TestStates(t *testing.T) {
 	c := theScene(t, stage.Options{Network: true, Config: "[session]\nask_consent = true\nreconnect_seconds = 6\n"})
-	for _, row := range []struct {
-		name string
-		play func(*testing.T, *scene)
-	}{
+	c.plays(t, []row{
 		{"waiting_permissions", stateWaitingPermissions},
 		{"waiting", stateWaiting},
 		{"active", stateActive},
@@ -27,9 +24,7 @@ func TestStates(t *testing.T) {
 		{"ended", stateEnded},
 		{"error", stateError},
 		{"timeout", stateTimeout},
-	} {
-		t.Run(row.name, func(t *testing.T) { row.play(t, c) })
-	}
+	})
 }
 
 // grant gives the patient's consent on the page.
@@ -147,10 +142,7 @@ func stateTimeout(t *testing.T, c *scene) {
 // TestValidations plays the contract's validations.
 func TestValidations(t *testing.T) {
 	c := theScene(t, stage.Options{Network: true, Cameras: 1, Config: "[session]\nask_consent = true\nreconnect_seconds = 6\n"})
-	for _, row := range []struct {
-		name string
-		play func(*testing.T, *scene)
-	}{
+	c.playsApart(t, []row{
 		{"Camera permission missing", cameraPermission},
 		{"Camera shutter closed", cameraShutter},
 		{"Microphone permission missing", microphonePermission},
@@ -161,12 +153,7 @@ func TestValidations(t *testing.T) {
 		{"Participant unavailable", participantUnavailable},
 		{"Connection interrupted", connectionInterrupted},
 		{"Session timeout reached", waitTimeout},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			defer c.over(t)
-			row.play(t, c)
-		})
-	}
+	})
 	t.Run("Microphone device denied", microphoneDenied)
 }
 

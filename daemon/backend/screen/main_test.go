@@ -1,7 +1,6 @@
 package screen_test
 
 import (
-	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
@@ -10,6 +9,7 @@ import (
 
 	"kioskd/daemon/backend/reach"
 	"kioskd/daemon/backend/screen"
+	"kioskd/daemon/backend/screen/screentest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -17,9 +17,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // What must appear in no error.
 const (
 	canaryID    = "canary-appointment-7f3a"
-	canaryName  = "Dr. Canary Oystercatcher"
-	canaryTitle = "Visit of Canary Patient"
-	canaryRoom  = "canary-room-token-55d0"
+	canaryName  = screentest.CanaryName
+	canaryTitle = screentest.CanaryTitle
+	canaryRoom  = screentest.CanaryRoom
 )
 
 // from is where the documents come from.
@@ -42,48 +42,10 @@ func allowed(t testing.TB) reach.Hosts {
 	return list
 }
 
-// document is a screen as maps, so that a test can break one thing in it.
-type document map[string]any
+type document = screentest.Document
 
 func goodDocument() document {
-	return document{
-		"title": canaryTitle, "type": "Video", "blocking": true, "elements": []any{document{"reference": "mute"}}, "patches": document{},
-		"room": document{
-			"provider": "direct", "url": "wss://clinic.example/signal", "token": canaryRoom, "expires": "2026-11-22T10:00:00Z",
-			"ice_servers":     []any{document{"urls": []string{"turns:turn.example:5349?transport=tcp"}, "username": "u", "credential": "c"}},
-			"participant":     document{"name": canaryName, "role": "clinician"},
-			"session_seconds": 1800, "wait_seconds": 900, "chat": true, "report_issue": false, "later": 1,
-		},
-	}
-}
-
-// with gives a copy in which the field at the dotted path has the value; nil
-// removes it.
-func (d document) with(path string, value any) document {
-	name, rest, deeper := strings.Cut(path, ".")
-	c := document{}
-	for k, v := range d {
-		c[k] = v
-	}
-	switch {
-	case deeper:
-		c[name] = c[name].(document).with(rest, value)
-	case value == nil:
-		delete(c, name)
-	default:
-		c[name] = value
-	}
-	return c
-}
-
-// parse gives what Parse makes of the document.
-func (d document) parse(t testing.TB) (screen.Screen, error) {
-	t.Helper()
-	data, err := json.Marshal(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parse(t, string(data))
+	return screentest.Good("wss://clinic.example/signal", "2026-11-22T10:00:00Z")
 }
 
 func parse(t testing.TB, text string) (screen.Screen, error) {

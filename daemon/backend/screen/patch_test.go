@@ -122,8 +122,8 @@ func TestWrongPatches(t *testing.T) {
 
 // A screen holds the same fields, and is held to the same rules.
 func TestPatchOfAScreen(t *testing.T) {
-	got, err := goodDocument().with("update", "next").with("timeout", 2.5).
-		with("patches", document{"chat": document{"visible": false}, "title": document{"value": "Newer"}}).parse(t)
+	got, err := parse(t, goodDocument().With("update", "next").With("timeout", 2.5).
+		With("patches", document{"chat": document{"visible": false}, "title": document{"value": "Newer"}}).JSON(t))
 	wanted := screen.Patch{
 		Title: to("Newer"), Update: clinic + "/base/api/v3/appointments/" + canaryID + "/next", Timeout: 2500 * time.Millisecond,
 		Controls: map[string]screen.ControlPatch{"chat": {Visible: to(false)}},
@@ -140,7 +140,7 @@ func TestPatchOfAScreen(t *testing.T) {
 		"patches": {document{"title": document{"value": false}}, "patches.title.value is of the kind bool"},
 		"title":   {7, "title is of the kind number"},
 	} {
-		_, err := goodDocument().with(field, tt.value).parse(t)
+		_, err := parse(t, goodDocument().With(field, tt.value).JSON(t))
 		says(t, err, tt.words)
 	}
 }

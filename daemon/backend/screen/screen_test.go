@@ -12,7 +12,7 @@ import (
 
 // A whole document arrives with all its values.
 func TestParse(t *testing.T) {
-	got, err := goodDocument().parse(t)
+	got, err := parse(t, goodDocument().JSON(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestMissingFieldsAreNamed(t *testing.T) {
 		"room.participant.role", "room.session_seconds", "room.wait_seconds", "room.chat", "room.report_issue",
 	}
 	for _, field := range fields {
-		_, err := goodDocument().with(field, nil).parse(t)
+		_, err := parse(t, goodDocument().With(field, nil).JSON(t))
 		says(t, err, "lacks "+field)
 	}
 	_, err := parse(t, `{"room":{}}`)
@@ -125,7 +125,7 @@ func TestWrongValues(t *testing.T) {
 		{"room.ice_servers", turn("turn:a b"), "urls[0] is not a stun"},
 		{"room.ice_servers", turn("turn:" + strings.Repeat("a", 600)), "urls[0] is not a stun"},
 	} {
-		_, err := goodDocument().with(tt.field, tt.value).parse(t)
+		_, err := parse(t, goodDocument().With(tt.field, tt.value).JSON(t))
 		says(t, err, tt.says)
 	}
 }
@@ -151,7 +151,7 @@ func TestRightValues(t *testing.T) {
 		{"room.ice_servers", []any{}},
 		{"room.ice_servers", []any{document{"urls": []string{"stun:a", "stuns:[::1]:5349", "turn:10.0.0.1:3478?transport=udp", "turns:a.b"}, "username": "1700000000:u", "credential": "c=="}}},
 	} {
-		if _, err := goodDocument().with(tt.field, tt.value).parse(t); err != nil {
+		if _, err := parse(t, goodDocument().With(tt.field, tt.value).JSON(t)); err != nil {
 			t.Errorf("%s = %v: %v", tt.field, tt.value, err)
 		}
 	}

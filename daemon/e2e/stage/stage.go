@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/cmd/fakecam/camns"
 )
@@ -72,9 +70,6 @@ type Stage struct {
 
 // startWithin bounds the start of each program.
 const startWithin = 15 * time.Second
-
-// ToneHz is what the private sound server's microphone hears.
-const ToneHz = 440
 
 // Start starts everything, in order, and returns when all of it is ready. What
 // has been started when something fails is stopped again.
@@ -205,47 +200,6 @@ func (s *Stage) Camera(ctx context.Context, n int, command string) (string, erro
 		return "", fmt.Errorf("cannot read fakecam's answer: %w", err)
 	}
 	return strings.TrimSpace(string(b[:length])), nil
-}
-
-func (s *Stage) startSound(ctx context.Context) error {
-	if s.opts.Microphone != "" {
-		return nil
-	}
-	// ctx bounds the start only; the server lives until Stop. Its files are small
-	// and its paths must be short and plain, which a checkout's need not be.
-	dir, err := os.MkdirTemp(scratch, "sound")
-	if err != nil {
-		return fmt.Errorf("cannot make the sound server's folder: %w", err)
-	}
-	srv, err := pulsetest.Start(context.WithoutCancel(ctx), dir)
-	if err != nil {
-		return fmt.Errorf("cannot start the private sound server: %w", err)
-	}
-	s.Sound = srv
-	s.opts.Microphone = srv.PCM
-	s.alsa, s.speaker = srv.Env(), srv.SpeakerEnv()
-	if s.opts.ForbiddenMicrophone {
-		_ = os.Remove(micLock) // an earlier stage's, mostly none
-		// A node that gives silence for ever, and belongs to root.
-		if err := unix.Mknod(micLock, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 5))); err != nil {
-			return fmt.Errorf("cannot make the microphone's lock: %w", err)
-		}
-		if s.opts.Microphone, err = srv.Guarded(micLock); err != nil {
-			return err
-		}
-	}
-	return s.handOver(dir)
-}
-
-// micLock is a copy of /dev/zero in the private /dev.
-const micLock = "/dev/kiosk-mic-lock"
-
-// AllowMicrophone ends what Options.ForbiddenMicrophone asked for.
-func (s *Stage) AllowMicrophone() error {
-	if err := os.Chmod(micLock, 0o644); err != nil {
-		return fmt.Errorf("cannot allow the microphone: %w", err)
-	}
-	return nil
 }
 
 func (s *Stage) startClinicsim(ctx context.Context) error {
