@@ -171,7 +171,7 @@ func TestPageCallSurvivesTheDaemon(t *testing.T) {
 	t.Logf("told after %.0f ms; daemon back -> frames %d ms", told, time.Since(back).Milliseconds())
 	far.await("POST", "/v1/views/remote/clinician-1")
 	far.await("POST", "/v1/views/self") // a little later: the others' pictures come first
-	p.wait(`window.kiosk.self.since > 0 && window.kiosk.self.live`)
+	p.wait(`window.kiosk.self.shownSince > 0 && window.kiosk.self.live`)
 }
 
 func TestPageCallJudgesByFrames(t *testing.T) {

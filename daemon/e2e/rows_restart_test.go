@@ -248,7 +248,7 @@ func (c *scene) killAndMeasure(t *testing.T) (toClinic, toScreen float64) {
 		t.Fatal(err)
 	}
 	clinic := pictureAfter(c.clinic, kill, fmt.Sprintf("(sim.offers > %v && sim.pc?.connectionState === 'connected' ? sim.lastFrameAt : 0)", offers))
-	screen := pictureAfter(c.screen, kill, "(r => r?.since ? performance.timeOrigin + r.since : 0)(window.kiosk.remote)")
+	screen := pictureAfter(c.screen, kill, "(r => r?.shownSince ? performance.timeOrigin + r.shownSince : 0)(window.kiosk.remote)")
 	c.starts(t)
 	a, b := <-clinic, <-screen
 	if a.err != nil || b.err != nil {

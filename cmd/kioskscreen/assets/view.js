@@ -47,7 +47,7 @@ export class View {
   frames = 0; // shown, over all connections of this view
   firstFrameAt = 0; // ms since the epoch
   lastPicture = 0; // performance.now() of the last new frame
-  since = 0; // performance.now() of the first frame of the connection that is shown
+  shownSince = 0; // performance.now() of the first frame of the connection that is shown
   lastSound = 0;
   connections = 0;
   #pc = null;
@@ -213,9 +213,10 @@ export class View {
     if (this.#shown !== pc) {
       this.#keepStill();
       this.#shown = pc;
-      this.since = 0;
+      this.shownSince = 0;
       this.#stream = new MediaStream();
-      setTimeout(() => { if (this.#shown === pc) this.#dispose(); }, closeAfter);
+      const old = this.#old; // a later #retire ends it itself, and puts another there
+      setTimeout(() => { if (this.#old === old) this.#dispose(); }, closeAfter);
     }
     this.#stream.addTrack(track);
     this.video.srcObject = this.#stream;
@@ -256,7 +257,7 @@ export class View {
       // frames that came over the wire have a time of arrival.
       if (receiveTime === undefined) return this.#countFrames();
       this.frames++;
-      this.since ||= performance.now();
+      this.shownSince ||= performance.now();
       this.firstFrameAt ||= performance.timeOrigin + performance.now();
       this.#sawPicture();
       this.#countFrames();
