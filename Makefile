@@ -7,17 +7,21 @@ SHELL := /bin/bash
 export GOFLAGS := -tags=nolibopusfile -buildvcs=false
 PROGRAMS := kioskd kioskctl kioskscreen clinicsim fakecam demo
 PACKAGES := gcc g++ libc6-dev pkg-config libvpx-dev libopus-dev libasound2-dev \
-	libturbojpeg0-dev libyuv-dev chromium libasound2-plugins pulseaudio \
+	libturbojpeg0-dev libyuv-dev chromium libasound2-plugins pulseaudio pulseaudio-utils \
 	ca-certificates curl iproute2 v4l-utils
+# What bench holds us against, and decodes with.
+BENCH_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+# What vm fetches its machine with, and emulates it.
+VM_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Tests that need private device folders, namespaces or other users: as root.
-ROOT_TESTS := ./capture/camera ./cmd/fakecam/... ./cmd/kioskctl ./daemon/api/... ./daemon/client \
-	./daemon/network ./daemon/e2e ./store
+ROOT_TESTS := ./capture/camera/... ./cmd/fakecam/... ./cmd/kioskctl ./daemon/api/... ./daemon/client \
+	./daemon/devices ./daemon/privacy ./daemon/network ./daemon/e2e ./store
 # Tests with deadlines of media in them run one package at a time: the others
 # would take the two cores away.
-MEDIA_TESTS := ./capture/encode ./capture/microphone/... ./cmd/clinicsim/sim ./cmd/kioskscreen ./daemon \
-	./daemon/call ./daemon/room/... ./daemon/e2e/stage
+MEDIA_TESTS := ./capture/encode ./capture/microphone/... ./capture/soundcard/... ./capture/speaker ./cmd/clinicsim/sim ./cmd/kioskscreen ./daemon \
+	./daemon/call ./daemon/room/... ./daemon/e2e/stage ./systemd/vm/farside
 
 # Root is needed for apt, for the fake camera's namespace and for the tests that
 # use it; everything else runs as the caller.
@@ -28,7 +32,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 setup: ## install what is missing, with apt
-	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	@missing=$$(for p in $(PACKAGES) $(MORE_PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then echo "installing:" $$missing; $(SUDO) apt-get -qq update && \
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; fi
 
@@ -51,9 +55,32 @@ ROWS := Test(Elements|States|Validations|Actions|WhatFollows|Restarts)
 rows: build ## each row of the screen's contract, played with the real programs
 	KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 12m $(AS_ROOT) -run '^$(ROWS)$$' ./daemon/e2e | awk -f daemon/e2e/rows.awk
 
-figures: build ## kill -9 and camera swap, 20 times each: the promised figures
-	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 6m $(AS_ROOT) -run '^TestSwapAgain|^TestKilledAgain' ./daemon/e2e \
+figures: build ## kill -9 and camera swap, 20 times each, and a page that hangs for a minute: the promised figures
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 6m $(AS_ROOT) -run '^TestSwapAgain|^TestKilledAgain|^TestAStalledPage' ./daemon/e2e \
 	| grep -E '^(---|FAIL|ok|panic)|_test.go:'
+
+# Devices that fail in a call, again and again.
+FAULTS := ^Test(CameraFaults|RandomCommands|RolesFollowTheDevices|SoundServerDies)$$
+
+faults: build ## cameras and sound that fail in a call, 20 times each, and 10,000 random commands
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+nightly: build ## the same 100 times each
+	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 2h $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+bench: MORE_PACKAGES := $(BENCH_PACKAGES)
+bench: build ## what encoding and whole calls cost, beside mediadevices, GStreamer, libvpx and Chromium
+	go build -trimpath -o bin/ ./cmd/bench
+	go build -trimpath -o bin/bench-mediadevices ./cmd/bench/mediadevices
+	$(SUDO) bin/bench $(BENCH)
+
+vm: MORE_PACKAGES := $(VM_PACKAGES)
+vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card that go and come; VM=-fresh for the newest kernel
+	go build -trimpath -o bin/vm ./systemd/vm
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/vm-guest ./systemd/vm/guest
+	$(SUDO) bin/vm $(VM)
 
 lint: setup ## golangci-lint, see .golangci.yml
 	go run $(GOLANGCI) run ./...
@@ -63,6 +90,6 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 	echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),60s) -fuzzminimizetime 10x $$p || exit 1; done; done
 
 clean: ## remove what was built
-	rm -rf bin demo || $(SUDO) rm -rf bin demo
+	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
 
-.PHONY: help setup build demo test rows figures lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly bench vm lint fuzz clean

@@ -27,6 +27,7 @@ type Config struct {
 	Backend    Backend    `toml:"backend"`
 	Camera     Camera     `toml:"camera"`
 	Microphone Microphone `toml:"microphone"`
+	Speaker    Speaker    `toml:"speaker"`
 	Video      Video      `toml:"video"`
 	Audio      Audio      `toml:"audio"`
 	Session    Session    `toml:"session"`
@@ -79,8 +80,8 @@ func (b Backend) Timeout() time.Duration { return seconds(b.TimeoutSeconds) }
 type Camera struct {
 	// Directory is searched for video nodes.
 	Directory string `toml:"directory" unit:"path"`
-	// Face is the id or path of the camera used first; empty takes the first
-	// usable one.
+	// Face is the id or path of the camera used first, where none is bound to the
+	// role face; empty takes the first usable one.
 	Face string `toml:"face" unit:"id or path"`
 	// Width and Height are the wanted picture size.
 	Width  int `toml:"width" unit:"pixels" range:"160..3840"`
@@ -88,12 +89,23 @@ type Camera struct {
 	// FPS is the wanted rate.
 	FPS int `toml:"fps" unit:"frames/s" range:"5..60"`
 	// Format is the pixel format to ask the camera for.
-	Format string `toml:"format" unit:"word" oneof:"auto,yuyv,mjpeg"`
+	Format string `toml:"format" unit:"word" oneof:"auto,yuyv,mjpeg,nv12,yu12,grey"`
+	// Fallback lets another camera stand in while the one in use is unplugged.
+	Fallback bool `toml:"fallback" unit:"yes or no"`
+}
+
+// Speaker chooses the ALSA playback device of a technician's test tone. The call's
+// sound is played by the screen's browser.
+type Speaker struct {
+	// Device is an ALSA PCM name, as `aplay -L` prints it; it is listed beside the
+	// machine's sound cards.
+	Device string `toml:"device" unit:"ALSA name"`
 }
 
 // Microphone chooses the ALSA capture device.
 type Microphone struct {
-	// Device is an ALSA PCM name, as `arecord -L` prints it.
+	// Device is an ALSA PCM name, as `arecord -L` prints it, or a device's id. It
+	// counts where none is bound to the role microphone.
 	Device string `toml:"device" unit:"ALSA name"`
 	// Enabled false sends silence and opens no device.
 	Enabled bool `toml:"enabled" unit:"yes or no"`
@@ -101,12 +113,20 @@ type Microphone struct {
 
 // Video is the video encoder.
 type Video struct {
+	// Codec is the one to use where the others take it. auto: the one that costs
+	// this machine less, H.264.
+	Codec string `toml:"codec" unit:"word" oneof:"auto,h264,vp8"`
 	// BitrateKbps is the target and the highest rate.
 	BitrateKbps int `toml:"bitrate_kbps" unit:"kbit/s" range:"100..8000"`
 	// CPUUsed is libvpx's speed: the lower, the faster and the coarser.
 	CPUUsed int `toml:"cpu_used" unit:"libvpx step" range:"-16..-4"`
 	// Threads is the encoder's number of threads; 0 lets it choose.
-	Threads int `toml:"threads" unit:"threads" range:"0..8"`
+	Threads int `toml:"threads" unit:"threads" range:"0..4"`
+	// CPUBudgetPercent is the share of one core that video may take before the
+	// picture gets smaller or slower; 0: any.
+	CPUBudgetPercent int `toml:"cpu_budget_percent" unit:"percent of a core" range:"0..100"`
+	// Degradation says what gives way then.
+	Degradation string `toml:"degradation" unit:"word" oneof:"balanced,maintain-framerate,maintain-resolution"`
 }
 
 // Audio is the audio encoder.

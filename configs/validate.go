@@ -63,6 +63,7 @@ func (c Config) rules() map[string]func() error {
 		"camera.directory":          func() error { return absoluteGiven(c.Camera.Directory) },
 		"camera.face":               func() error { return shorter(c.Camera.Face, maxText) },
 		"microphone.device":         func() error { return given(c.Microphone.Device) },
+		"speaker.device":            func() error { return given(c.Speaker.Device) },
 		"network.ignore_interfaces": func() error { return each(c.Network.IgnoreInterfaces, checkInterface) },
 		"room.ice_keepalive_ms":     c.Room.checkKeepalive,
 	}

@@ -356,7 +356,7 @@ func TestMicrophoneIsOpenInACallOnly(t *testing.T) {
 	inUse := func(want bool) func(apitype.Status) bool {
 		return func(s apitype.Status) bool {
 			for _, d := range s.Devices {
-				if d.ID == sound.PCM {
+				if d.Path == sound.PCM {
 					return d.InUse == want && d.State == "ok" && d.Role == "microphone"
 				}
 			}

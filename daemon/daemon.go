@@ -19,6 +19,7 @@ import (
 
 	"github.com/pion/mediadevices/pkg/prop"
 
+	"kioskd/capture/camera/uevent"
 	"kioskd/capture/encode"
 	"kioskd/configs"
 	"kioskd/configs/words"
@@ -27,6 +28,7 @@ import (
 	apipeer "kioskd/daemon/api/peer"
 	"kioskd/daemon/backend"
 	"kioskd/daemon/call"
+	"kioskd/daemon/devices"
 	"kioskd/daemon/health"
 	"kioskd/daemon/network"
 	"kioskd/daemon/report"
@@ -49,7 +51,7 @@ type kiosk struct {
 	words   *words.Catalogue
 	health  *health.Set
 	store   *store.Store
-	devices *devices
+	devices *devices.Devices
 	backend *backend.Client
 	call    *call.Call
 	work    *performer
@@ -94,10 +96,6 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 	}); err != nil {
 		return nil, fmt.Errorf("cannot use the [backend] settings: %w", err)
 	}
-	k.devices = newDevices(cfg, k.words, k.health, log.With("part", "devices"))
-	if err := k.buildCall(); err != nil {
-		return nil, err
-	}
 	if k.store, err = store.Open(cfg.Store.Dir, store.Options{Log: log.With("part", "store")}); err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
@@ -105,7 +103,16 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 		k.health.Set("store_damaged", apitype.SeverityWarning,
 			k.words.Text("condition.store_damaged.title"), k.words.Text("condition.store_damaged.hint"))
 	}
-	if err := k.buildSession(version); err != nil {
+	k.devices = devices.New(devices.Options{
+		Config: cfg, Words: k.words, Health: k.health, Store: k.store, Log: log.With("part", "devices"),
+		Changed: k.deviceChanged, Shown: func() { k.api.Changed() }, // the API is made below
+		Events: deviceEvents,
+	})
+	err = k.buildCall()
+	if err == nil {
+		err = k.buildSession(version)
+	}
+	if err != nil {
 		return nil, errors.Join(err, k.store.Close())
 	}
 	return k, nil
@@ -113,10 +120,6 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 
 func (k *kiosk) buildCall() error {
 	c := k.cfg
-	media := prop.Media{
-		Video: prop.Video{Width: c.Camera.Width, Height: c.Camera.Height, FrameRate: float32(c.Camera.FPS)},
-		Audio: prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
-	}
 	var err error
 	k.work = newPerformer(k.log.With("part", "performer"))
 	k.call, err = call.New(call.Options{
@@ -125,19 +128,32 @@ func (k *kiosk) buildCall() error {
 			Loopback: c.Room.Loopback, IgnoreInterfaces: c.Network.IgnoreInterfaces,
 			Timing: peer.Timing{Disconnected: c.Room.ICEDisconnected(), Failed: c.Room.ICEFailed(), Keepalive: c.Room.ICEKeepalive()},
 		},
-		VideoEncoder: encode.VP8Params{
-			BitRate: c.Video.BitrateKbps * 1000, FrameRate: float64(c.Camera.FPS), CPUUsed: c.Video.CPUUsed, Threads: c.Video.Threads,
+		Video: call.VideoOptions{
+			Prefer: preferred(c.Video.Codec),
+			Params: encode.VideoParams{BitRate: c.Video.BitrateKbps * 1000, CPUUsed: c.Video.CPUUsed, Threads: c.Video.Threads},
+			Width:  c.Camera.Width, Height: c.Camera.Height, FPS: float64(c.Camera.FPS),
+			Budget: float64(c.Video.CPUBudgetPercent) / 100, Degradation: encode.Degradation(c.Video.Degradation),
 		},
 		AudioEncoder: encode.OpusParams{BitRate: c.Audio.BitrateKbps * 1000},
-		Media:        media,
-		Camera:       k.devices.runCamera, Microphone: k.devices.runMicrophone, Switch: k.devices.switchCamera,
-		OffWords: []string{k.words.Text("slate.video_off")},
-		Events:   k.callEvent, Log: k.log.With("part", "call"),
+		Audio:        prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
+		Camera:       k.devices.RunCamera, Microphone: k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
+		CameraFigures: k.devices.CameraFigures,
+		OffWords:      []string{k.words.Text("slate.video_off")},
+		Events:        k.callEvent, Log: k.log.With("part", "call"),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the call: %w", err)
 	}
 	return nil
+}
+
+// preferred turns the configured codec into an order: the others stay in it, for far
+// sides that do not take the first.
+func preferred(codec string) []encode.Codec {
+	if codec == "vp8" {
+		return []encode.Codec{encode.CodecVP8, encode.CodecH264}
+	}
+	return []encode.Codec{encode.CodecH264, encode.CodecVP8}
 }
 
 func (k *kiosk) buildSession(version apitype.Version) error {
@@ -151,7 +167,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	if err != nil {
 		return fmt.Errorf("cannot build the session: %w", err)
 	}
-	k.work.call, k.work.backend, k.work.check = k.call, k.backend, k.devices.report
+	k.work.call, k.work.backend, k.work.check = k.call, k.backend, k.devices.Report
 	k.work.post = k.post
 	k.sender = report.NewSender(report.Sender{
 		Outbox: outbox{k.store}, Post: k.postReport, After: backend.RetryAfter, Sent: k.reportSent, Stuck: k.reportsStuck, Log: k.log.With("part", "reports"),
@@ -159,7 +175,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	k.work.send = k.sender.Poke
 	k.work.looked = func() { k.api.Changed() } // the API is made below
 	builder := &report.Builder{
-		Version: version, Model: k.runner.Model, Devices: k.devices.list, Conditions: k.health.List,
+		Version: version, Model: k.runner.Model, Devices: k.devices.List, Conditions: k.health.List,
 		Statistics: func() any { return k.call.History() }, States: k.states, Log: k.memory,
 	}
 	auth, err := apipeer.NewAuth()
@@ -167,7 +183,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		return fmt.Errorf("cannot find out who may do what: %w", err)
 	}
 	k.api, err = api.New(api.Deps{
-		Session: k.runner, Views: views{k.call}, Devices: k.devices.list, Quality: k.call.Figures,
+		Session: k.runner, Views: views{k.call}, Tools: k.devices, Devices: k.devices.List, Quality: k.call.Figures, Statistics: k.call.Statistics,
 		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
 		Audit: k.audit, Denied: k.denied, Config: func() any { return k.cfg.Shown() },
@@ -175,7 +191,6 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
 	}
-	k.devices.changed, k.devices.shown = k.deviceChanged, k.api.Changed
 	return nil
 }
 
@@ -196,6 +211,7 @@ func (k *kiosk) deviceChanged() { k.work.recheck() }
 
 // published runs in the session's goroutine, after each commit.
 func (k *kiosk) published(s session.Snapshot) {
+	k.devices.Session(s.Model.Running(), s.Model.Muted) // before anything can see a session
 	k.states.Note(s.Model)
 	k.api.Publish(s)
 	if s.Model.Unauthorized {
@@ -248,7 +264,7 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	late.Go(func() { fail("the control API", k.serve(after, ln)) })
 	early.Go(func() { fail("the session", k.runner.Run(ctx)) })
 	early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
-	early.Go(func() { k.watchDevices(ctx) })
+	early.Go(func() { k.devices.Run(ctx) })
 	early.Go(func() { k.sender.Run(ctx) })
 	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
 	k.ready(ctx)
@@ -263,6 +279,9 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer done()
 	k.call.Close(closing)
+	if err := k.devices.Close(); err != nil {
+		k.log.Error("a camera is left as it is", "error", err)
+	}
 	k.backend.Close()
 	err := k.store.Close()
 	if cause := context.Cause(ctx); cause != context.Cause(outer) { //nolint:errorlint // the very error: a part's, not our caller's
@@ -321,12 +340,9 @@ func (k *kiosk) watchNetwork(ctx context.Context) error {
 	})
 }
 
-// watchDevices notices cameras that come and go, also those that nobody uses. A
-// folder that cannot be watched costs that, and nothing else.
-func (k *kiosk) watchDevices(ctx context.Context) {
-	if err := watchFolder(ctx, k.cfg.Camera.Directory, "video", k.deviceChanged); err != nil {
-		k.log.Warn("cannot notice cameras that come and go before they are used", "error", err)
-	}
+// deviceEvents tells of every camera and sound card of which the kernel says something.
+func deviceEvents(ctx context.Context, changed func()) error {
+	return uevent.Watch(ctx, []string{"video4linux", "sound"}, func(uevent.Event) { changed() })
 }
 
 // listen takes the control socket from systemd, or makes it: 0660, its group is

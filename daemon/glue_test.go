@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"kioskd/configs/words"
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/backend"
 	"kioskd/daemon/call"
@@ -275,5 +276,23 @@ func TestPostAfterTheSessionsEnd(t *testing.T) {
 	k.ending = func() bool { return true }
 	if !k.post(session.Tick{}) {
 		t.Error("a stop is taken for a fault")
+	}
+}
+
+// Whatever the daemon itself can say has words in every language; devices and session
+// see to their own.
+func TestConditionsHaveWords(t *testing.T) {
+	for _, lang := range words.Languages() {
+		w, err := words.Load(lang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, code := range []string{"store_degraded", "store_damaged", "backend_unauthorized", "reports_waiting"} {
+			for _, key := range []string{"condition." + code + ".title", "condition." + code + ".hint"} {
+				if !w.Has(key) || w.Text(key) == "" {
+					t.Errorf("%s has no words for %s", lang, key)
+				}
+			}
+		}
 	}
 }

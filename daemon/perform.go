@@ -39,6 +39,7 @@ type performer struct {
 	load     *session.LoadParams // wanted and not begun
 	loading  context.CancelFunc  // of the running load
 	refresh  *session.RefreshParams
+	checks   int // the number of the newest check that the session wants
 
 	mediaDue, roomDue, checkDue, loadDue, refreshDue chan struct{}
 }
@@ -58,6 +59,7 @@ func (p *performer) perform(_ context.Context, e session.Effect) {
 	defer p.mu.Unlock()
 	switch e := e.(type) {
 	case session.CheckDevices:
+		p.checks = e.Number
 		poke(p.checkDue)
 	case session.LoadRoom:
 		p.wishLoad(&e.Params)
@@ -173,14 +175,28 @@ func (p *performer) run(ctx context.Context) {
 		finish(p.roomDue, func() { p.applyRoom(ctx) })
 	})
 	wg.Go(func() {
-		work(ctx, p.checkDue, func() {
-			p.report(p.check())
-			p.looked()
-		})
+		work(ctx, p.checkDue, p.checkDevices)
 	})
 	wg.Go(func() { work(ctx, p.loadDue, func() { p.loadRoom(ctx) }) })
 	wg.Go(func() { work(ctx, p.refreshDue, func() { p.refreshScreen(ctx) }) })
 	wg.Wait()
+}
+
+// checkDevices looks and tells the session. A look that began before the session
+// asked is no answer: what it saw may be from before the patient's answer. The next
+// one is due already.
+func (p *performer) checkDevices() {
+	wanted := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.checks
+	}
+	before := wanted()
+	r := p.check()
+	if wanted() == before {
+		p.report(r)
+	}
+	p.looked()
 }
 
 func (p *performer) applyMedia() {

@@ -120,6 +120,26 @@ func TestChecksAreReported(t *testing.T) {
 	await[session.DeviceReport](r)
 }
 
+// TestALookFromBeforeIsNoAnswer: the session asks while a look is under way.
+func TestALookFromBeforeIsNoAnswer(t *testing.T) {
+	r := newRig(t, silentBackend)
+	looking, looked := make(chan string), make(chan session.DeviceState)
+	r.check = func() session.DeviceReport {
+		looking <- ""
+		return session.DeviceReport{Camera: <-looked}
+	}
+	r.begin()
+	r.recheck()
+	next(t, looking, "a look")
+	r.want(session.CheckDevices{Number: 1})
+	looked <- session.DeviceOK // as it was before
+	next(t, looking, "a fresh look")
+	looked <- session.DeviceShuttered
+	if got := await[session.DeviceReport](r); got.Camera != session.DeviceShuttered {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestOvertakenJoinIsCancelled(t *testing.T) {
 	r := newRig(t, silentBackend)
 	url, accepted := stalledRoom(t)

@@ -51,12 +51,9 @@ func newRig(t *testing.T, answer http.HandlerFunc) *rig {
 	r.call, err = call.New(call.Options{
 		Providers:    room.Providers{"direct": &direct.Provider{}},
 		Path:         peer.Options{Loopback: true, Timing: peer.Timing{Disconnected: wait}},
-		VideoEncoder: encode.VP8Params{BitRate: 100_000, FrameRate: 10, CPUUsed: -16},
+		Video:        call.VideoOptions{Params: encode.VideoParams{BitRate: 100_000}, Width: 160, Height: 120, FPS: 10},
 		AudioEncoder: encode.OpusParams{BitRate: 32_000},
-		Media: prop.Media{
-			Video: prop.Video{Width: 160, Height: 120, FrameRate: 10},
-			Audio: prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
-		},
+		Audio:        prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
 		Camera: func(ctx context.Context, id string, _ func(*capture.Frame)) {
 			note(r.opened, id)
 			<-ctx.Done()

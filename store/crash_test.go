@@ -195,6 +195,9 @@ func fullDisk(dir string) error {
 		if err := s.Save(big); !errors.Is(err, ErrFull) {
 			return fmt.Errorf("a report on a full disk says %w", err)
 		}
+		if err := s.SaveBindings(Bindings{Names: make([]byte, maxNames)}); !errors.Is(err, ErrFull) {
+			return fmt.Errorf("bindings on a full disk: %w", err)
+		}
 		if list, err := s.Reports(); err != nil || len(list) != 0 {
 			return fmt.Errorf("a report that did not fit: %v, %w", list, err)
 		}

@@ -28,6 +28,9 @@ func sample(t testing.TB) (dir string, data []byte) {
 		}
 		mustSave(t, s, "one", strings.Repeat("m", 50*i), false, texts...)
 	}
+	if err := s.SaveBindings(fullBindings()); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +124,12 @@ func tryDamaged(t *testing.T, what, dir string, b []byte) bool {
 	}
 	if _, err := s.Journal(1000); err != nil {
 		t.Errorf("%s: %v", what, err)
+	}
+	if _, err := s.Bindings(); errors.Is(err, errDamaged) {
+		t.Errorf("%s: %v", what, err) // a record that cannot be read is told, a page is none of its business
+	}
+	if err := s.SaveBindings(Bindings{Roles: map[string]string{"face": "new"}}); err != nil {
+		t.Fatalf("%s: %v", what, err)
 	}
 	for _, id := range []string{"one", "two", "three"} {
 		if err := s.Save(Save{ID: id, Model: []byte("new"), Journal: []Entry{{Text: "x"}}}); err != nil {

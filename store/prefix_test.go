@@ -23,6 +23,7 @@ type step struct {
 	session string   // id and model are the same
 	reports []string // oldest first
 	journal string   // of the newest entry
+	face    string   // bound to the role
 }
 
 func script() []step {
@@ -38,17 +39,28 @@ func script() []step {
 	drop := func(id string) func(*Store) error {
 		return func(s *Store) error { return s.DropReport(id, Entry{Text: "-" + id}) }
 	}
+	bind := func(id string, controls int32) func(*Store) error {
+		return func(s *Store) error {
+			b := Bindings{Roles: map[string]string{"face": id}, Controls: map[string]map[string]int32{}, Names: []byte(id)}
+			for n := range controls {
+				b.Controls[fmt.Sprint(id, n)] = map[string]int32{id: n}
+			}
+			return s.SaveBindings(b, Entry{Text: id})
+		}
+	}
 	return []step{
-		{"open", func(*Store) error { return nil }, "", nil, ""},
-		{"begin", save("one", false, ""), "one", nil, "one+"},
-		{"a report with the session", save("one", false, "a"), "one", []string{"a"}, "one+a"},
-		{"a report alone", save("", false, "b"), "one", []string{"a", "b"}, "+b"},
-		{"the end, with a report", save("", true, "c"), "", []string{"a", "b", "c"}, "+c"},
-		{"sent", drop("a"), "", []string{"b", "c"}, "-a"},
-		{"another session", save("two", false, ""), "two", []string{"b", "c"}, "two+"},
-		{"sent in a session", drop("c"), "two", []string{"b"}, "-c"},
-		{"another takes its place", save("three", false, "d"), "three", []string{"b", "d"}, "three+d"},
-		{"the end", save("", true, ""), "", []string{"b", "d"}, "+"},
+		{"open", func(*Store) error { return nil }, "", nil, "", ""},
+		{"begin", save("one", false, ""), "one", nil, "one+", ""},
+		{"a report with the session", save("one", false, "a"), "one", []string{"a"}, "one+a", ""},
+		{"a report alone", save("", false, "b"), "one", []string{"a", "b"}, "+b", ""},
+		{"the end, with a report", save("", true, "c"), "", []string{"a", "b", "c"}, "+c", ""},
+		{"sent", drop("a"), "", []string{"b", "c"}, "-a", ""},
+		{"another session", save("two", false, ""), "two", []string{"b", "c"}, "two+", ""},
+		{"sent in a session", drop("c"), "two", []string{"b"}, "-c", ""},
+		{"another takes its place", save("three", false, "d"), "three", []string{"b", "d"}, "three+d", ""},
+		{"the end", save("", true, ""), "", []string{"b", "d"}, "+", ""},
+		{"a camera is bound", bind("cam-a", 1), "", []string{"b", "d"}, "cam-a", "cam-a"},
+		{"another takes its place", bind("cam-b", 40), "", []string{"b", "d"}, "cam-b", "cam-b"},
 	}
 }
 
@@ -119,6 +131,10 @@ func checkPrefix(t *testing.T, what, dir string, steps []step, acked int) {
 	for _, r := range list {
 		ids = append(ids, r.ID)
 	}
+	bound, err := s.Bindings()
+	if face := bound.Roles["face"]; err != nil || face != string(bound.Names) || face == "cam-b" && len(bound.Controls) != 40 {
+		t.Errorf("%s: the bindings are %+v, %v", what, bound, err)
+	}
 	found := false
 	for i := max(0, acked-1); i <= acked && i < len(steps); i++ {
 		want := steps[i]
@@ -127,7 +143,7 @@ func checkPrefix(t *testing.T, what, dir string, steps []step, acked int) {
 		if between {
 			want.reports, want.journal = steps[i-1].reports, steps[i-1].journal
 		}
-		found = found || (id == want.session || between) && slices.Equal(ids, want.reports) && journalTexts(t, s, 1) == want.journal
+		found = found || (id == want.session || between) && slices.Equal(ids, want.reports) && journalTexts(t, s, 1) == want.journal && bound.Roles["face"] == want.face
 	}
 	if !found {
 		t.Errorf("%s: session %q, reports %v, journal %q", what, id, ids, journalTexts(t, s, 1))

@@ -1,6 +1,6 @@
 // Package store keeps what has to outlive the process: the current session and
-// the reports that wait to be sent, both sealed, and the journal, whose entries
-// are chained so that changes are found. It owns the state directory: kiosk.db,
+// the reports that wait to be sent, both sealed, the journal, whose entries are
+// chained so that changes are found, and what is known of the devices. It owns the state directory: kiosk.db,
 // and with it bbolt, which no other package may import, and the keys' files.
 //
 // Bytes go in and bytes come out: the store knows no session and no API. A
@@ -39,8 +39,7 @@ var (
 	ErrLocked = errors.New("another process uses the store; is kioskd running already?")
 )
 
-// The buckets. bindings is made now and used later, so that no change of the
-// schema is needed for it.
+// The buckets.
 const (
 	bucketMeta     = "meta"
 	bucketSession  = "session"

@@ -1,32 +1,30 @@
 // Package camera owns V4L2: it finds the cameras of the machine and names them
-// for good (List), takes pictures from one (Open, Run) and keeps the one that is
-// wanted running through unplugging, hanging, being busy and a change to another
-// camera, with a slate in between (Keeper). It is the only importer of github.com/blackjack/webcam.
+// for good (Prober), takes pictures from one (Open, Run), sets its controls, and
+// keeps the one that is wanted running through unplugging, hanging, being busy and a
+// change to another camera, with a slate in between (Keeper). It is the only
+// importer of github.com/blackjack/webcam.
 //
 // It may be imported by daemon and daemon/call. It imports capture and
 // capture/pixel.
 //
 // No wait in it is without a deadline, and ending the context wakes each wait at
 // once. After any error everything is torn down: a driver that lost its device
-// answers the old descriptor with errors for ever. System calls into a driver
-// that hangs in the kernel (other than the wait for a frame) cannot be bounded
-// from user space.
+// answers the old descriptor with errors for ever. A system call into a driver
+// that hangs in the kernel cannot be ended from user space: Prober and Keeper leave
+// its goroutine behind, counted (drivers); Open and Run hang with it.
 package camera
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/blackjack/webcam"
 	"golang.org/x/sys/unix"
 
 	"kioskd/capture"
-	"kioskd/capture/pixel"
 )
 
 const (
@@ -47,8 +45,8 @@ type Config struct {
 	Path          string // node, such as /dev/video0 or a link to it
 	Width, Height int    // wished size in pixels; 0 means 1280 x 720
 	FPS           int    // wished frames a second; 0 means 30
-	// Format is YUYV, MJPEG or "" to take YUYV where it gives the wished size and
-	// rate and MJPEG elsewhere.
+	// Format is YUYV, MJPEG, NV12, I420, GREY or "" to take the one that is cheapest
+	// to convert of those that give the wished size and rate.
 	Format string
 	// FrameDeadline is how long a running camera may give no picture; 0 means 1 s.
 	FrameDeadline time.Duration
@@ -56,6 +54,15 @@ type Config struct {
 	// and at each change while the camera runs, from one goroutine of Run's; it
 	// must not block. Cameras without the control tell nothing. nil: nobody asks.
 	Shutter func(closed bool)
+	// Controls are set before the stream starts, by their names, as far as the
+	// camera takes them: what it does not take is logged.
+	Controls map[string]int32
+
+	want  *choice // the format to set; nil: the best
+	tally *tally  // where it counts; nil: a new one
+	// inside is told before the driver is gone into, with the time that may take,
+	// and by 0 that it has been left; nil: nobody asks.
+	inside func(within time.Duration)
 }
 
 // withDefaults fills in what is zero.
@@ -69,16 +76,34 @@ func (c Config) withDefaults() Config {
 	if c.FrameDeadline == 0 {
 		c.FrameDeadline = defaultDeadline
 	}
+	if c.tally == nil {
+		c.tally = &tally{}
+	}
+	if c.inside == nil {
+		c.inside = func(time.Duration) {}
+	}
 	return c
 }
 
 // Stats counts what a camera gave.
 type Stats struct {
-	Frames        uint64  // pictures handed on
-	Bad           uint64  // pictures dropped because they were short or undecodable
+	Frames uint64 // pictures handed on
+	// Bad are the pictures that were dropped because they were damaged: the five
+	// below together.
+	Bad         uint64
+	Short       uint64 // too few bytes, or none
+	Truncated   uint64 // a JPEG without an end
+	Undecodable uint64
+	WrongSize   uint64 // another picture size than was set
+	Oversized   uint64 // more bytes than the buffer has; each costs a new opening
+	// Uneven are good pictures that were dropped because newer ones waited behind
+	// them: the camera sent several at a time, or this process was late.
+	Uneven        uint64
 	Width, Height int     // pixels
-	Format        string  // YUYV or MJPEG
+	Format        string  // V4L2 letters of the pixel format
 	FPS           float64 // what the driver promised; 0 where it does not say
+	// Convert is the time spent in making I420 of them, all together.
+	Convert time.Duration
 }
 
 // Camera is an open camera. It implements capture.Source for one Run.
@@ -89,13 +114,20 @@ type Camera struct {
 	fd     int
 	format v4l2Format
 	fourCC string
+	way    way
 	fps    float64
 	pool   *capture.Pool
 
-	streaming   bool // of Run
-	frames, bad atomic.Uint64
-	closing     sync.Once
-	closeErr    error
+	offered []Format
+	asked   choice
+
+	streaming bool      // of Run
+	good      uint64    // pictures handed on, of this stream
+	dropped   uint64    // bad ones of this stream
+	bad       uint64    // those of them that came after the last good one
+	arrived   time.Time // when the last buffer came
+	closing   sync.Once
+	closeErr  error
 }
 
 // Open opens the camera and sets its format. It starts no stream. The caller
@@ -123,7 +155,12 @@ func (c *Camera) setUp() error {
 	// The library does not ask for it, and a child must not hold the camera.
 	unix.CloseOnExec(c.fd)
 
-	want, err := choose(formatsOf(c.cam), c.cfg)
+	c.offered = formatsOf(c.cam)
+	want, err := choose(c.offered, c.cfg)
+	if c.cfg.want != nil {
+		want, err = *c.cfg.want, nil
+	}
+	c.asked = want
 	if err != nil {
 		// A camera that just went answers every question with nothing.
 		if _, gone := readFormat(c.fd); gone != nil && kindOf(gone) != nil {
@@ -140,6 +177,7 @@ func (c *Camera) setUp() error {
 	if c.fourCC, err = usable(c.format); err != nil {
 		return classify("use", c.cfg.Path, err)
 	}
+	c.way, _ = wayOf(c.fourCC)
 	got := choice{c.fourCC, int(c.format.width), int(c.format.height), want.fps}
 	if got != want {
 		c.log.Warn("the camera set another format than asked", "asked", want.String(), "set", got.String())
@@ -147,6 +185,7 @@ func (c *Camera) setUp() error {
 	if err := c.setRate(want.fps); err != nil {
 		return err
 	}
+	applyControls(c.fd, c.cfg.Controls, c.log)
 	if err := c.cam.SetBufferCount(buffers); err != nil {
 		return classify("prepare", c.cfg.Path, err)
 	}
@@ -173,13 +212,14 @@ func (c *Camera) setRate(fps float64) error {
 // usable checks a format that the driver set and names it.
 func usable(f v4l2Format) (string, error) {
 	name := fourCC(webcam.PixelFormat(f.pixelFormat))
+	w, ok := wayOf(name)
 	switch {
-	case name != YUYV && name != MJPEG:
+	case !ok:
 		return "", fmt.Errorf("it set the format %s, which cannot be converted", name)
-	case f.width < 16 || f.height < 16 || f.width > capture.MaxSide || f.height > capture.MaxSide:
+	case f.width < 16 || f.height < 16 || f.width > capture.MaxSide || f.height > capture.MaxSide || !w.takes(int(f.width), int(f.height)):
 		return "", fmt.Errorf("it set a picture of %dx%d", f.width, f.height)
-	case name == YUYV && (f.width%2 != 0 || f.bytesPerLine != 0 && f.bytesPerLine < 2*f.width):
-		return "", fmt.Errorf("it set YUYV lines of %d pixels in %d bytes", f.width, f.bytesPerLine)
+	case f.bytesPerLine != 0 && int(f.bytesPerLine) < w.stride*int(f.width):
+		return "", fmt.Errorf("it set %s lines of %d pixels in %d bytes", name, f.width, f.bytesPerLine)
 	}
 	return name, nil
 }
@@ -188,7 +228,9 @@ func (c choice) String() string { return fmt.Sprintf("%s %dx%d", c.fourCC, c.wid
 
 // Stats may be asked at any time by any goroutine.
 func (c *Camera) Stats() Stats {
-	return Stats{Frames: c.frames.Load(), Bad: c.bad.Load(), Width: int(c.format.width), Height: int(c.format.height), Format: c.fourCC, FPS: c.fps}
+	s := Stats{Width: int(c.format.width), Height: int(c.format.height), Format: c.fourCC, FPS: c.fps}
+	c.cfg.tally.stats(&s)
+	return s
 }
 
 // Close closes a camera that is never run. After Run it does nothing.
@@ -199,104 +241,4 @@ func (c *Camera) Close() error {
 		}
 	})
 	return c.closeErr
-}
-
-// Run takes pictures and hands each to put with its reference, until ctx ends,
-// when it returns nil, or the camera fails, when the error wraps ErrGone,
-// ErrStalled, ErrBusy or ErrNoRoom where one fits. Frame.Time is the instant the driver gave
-// the picture away (the library shows no timestamps), Frame.Seq the camera's own
-// count from 0. When Run returns the file is closed; that takes some milliseconds
-// after ctx ended. It may be called once.
-func (c *Camera) Run(ctx context.Context, put func(*capture.Frame)) (err error) {
-	defer func() {
-		if cerr := c.Close(); cerr != nil && !errors.Is(err, ErrGone) {
-			err = errors.Join(err, cerr)
-		}
-	}()
-	w, err := newWaker(ctx)
-	if err != nil {
-		return fmt.Errorf("cannot run camera %s: %w", c.cfg.Path, err)
-	}
-	defer w.close()
-	if ctx.Err() != nil {
-		return nil
-	}
-	// First the stream is stopped, so that the lamp goes out at once, then the
-	// shutter is left alone, then (above) the file is closed.
-	watch := watchShutter(c.fd, c.cfg.Shutter)
-	defer watch.end()
-	defer c.stop()
-	if err := c.cam.StartStreaming(); err != nil {
-		// Else the mappings would keep the device open.
-		return errors.Join(classify("start", c.cfg.Path, err), unmapAll(c.cam))
-	}
-	c.streaming = true
-	last, patience := time.Now(), max(firstFrame, c.cfg.FrameDeadline)
-	for {
-		ready, err := w.wait(c.fd, last.Add(patience))
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			return classify("wait for", c.cfg.Path, err)
-		case !ready:
-			return fmt.Errorf("cannot get a picture from camera %s for %v (%d good, %d bad so far): %w",
-				c.cfg.Path, patience, c.frames.Load(), c.bad.Load(), ErrStalled)
-		}
-		good, err := c.take(put)
-		if err != nil {
-			return err
-		}
-		if good {
-			last, patience = time.Now(), c.cfg.FrameDeadline
-		}
-	}
-}
-
-// stop ends the stream where one runs. Its errors show at the next call.
-func (c *Camera) stop() {
-	if c.streaming {
-		_ = c.cam.StopStreaming()
-	}
-}
-
-// take fetches one picture, gives the buffer back to the driver as soon as it is
-// converted and hands the picture on. It reports false where there was none or it
-// was bad.
-func (c *Camera) take(put func(*capture.Frame)) (bool, error) {
-	b, index, err := dequeue(c.cam)
-	now := time.Now()
-	switch {
-	case errors.Is(err, unix.EAGAIN):
-		return false, nil
-	case err != nil:
-		return false, classify("read from", c.cfg.Path, err)
-	}
-	f := c.pool.Get()
-	bad := c.convert(f, b)
-	if err := c.cam.ReleaseFrame(index); err != nil {
-		f.Release()
-		return false, classify("return a buffer to", c.cfg.Path, err)
-	}
-	if bad != nil {
-		f.Release()
-		if n := c.bad.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th: never a flood
-			c.log.Warn("picture dropped", "bad", n, "err", bad)
-		}
-		return false, nil
-	}
-	f.Seq, f.Time = c.frames.Add(1)-1, now
-	put(f)
-	return true, nil
-}
-
-func (c *Camera) convert(f *capture.Frame, b []byte) error {
-	if c.fourCC == MJPEG {
-		return pixel.MJPEG(f, b)
-	}
-	stride := int(c.format.bytesPerLine)
-	if stride == 0 {
-		stride = 2 * int(c.format.width)
-	}
-	return pixel.YUYV(f, b, stride)
 }

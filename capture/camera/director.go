@@ -3,6 +3,8 @@ package camera
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,75 +13,147 @@ import (
 //
 // There is the current take, and during a change the next one beside it. Those
 // that were dropped are leaving until their files are closed. No change begins
-// while one is leaving: it could be the very camera that is wanted. Where that
-// takes long and nothing runs, the wait is not for ever, see patience.
+// while one is leaving: it could be the very camera that is wanted. A driver that
+// hangs ends that wait, and any other: its take is left behind (drivers says why
+// that is bounded) and told as hung.
 type director struct {
 	*Keeper
+	events  chan event
 	number  uint64 // of the last take
 	current *take
 	next    *take
-	leaving int  // dropped takes that have not ended
-	change  bool // a Retarget waits to be looked at
+	leaving map[*take]time.Time // dropped takes that have not ended, and until when they may
+	change  bool                // a Retarget waits to be looked at
+
+	lost    []*take           // left behind in this run
+	tallies map[string]*tally // by node
 
 	retry *time.Timer   // fires when it is time to try again; only without a current take
+	tick  *time.Ticker  // when to look for what hangs
 	wait  time.Duration // the next pause
 }
 
-// patience is how long a camera that was dropped may take to close before
-// another is tried beside it.
-const patience = time.Second
+const (
+	// patience is how long a camera that was dropped may take to close. Then
+	// another is tried beside it, or the run ends without it.
+	patience = 800 * time.Millisecond
+	// lookEvery is how often is asked whether a driver hangs.
+	lookEvery = 200 * time.Millisecond
+
+	// maxEvents bounds what takes have to tell: a first picture and an end each,
+	// and their shutters. A take that finds it full waits.
+	maxEvents = 16
+	// maxTallies bounds the nodes whose pictures are counted; a machine has a few.
+	maxTallies = 64
+)
 
 func newDirector(k *Keeper) *director {
-	return &director{Keeper: k, retry: time.NewTimer(0), wait: retryFirst}
+	return &director{
+		Keeper: k, events: make(chan event, maxEvents), leaving: map[*take]time.Time{}, tallies: map[string]*tally{},
+		retry: time.NewTimer(0), tick: time.NewTicker(lookEvery), wait: retryFirst,
+	}
 }
 
-// run lets takes run until ctx ends and all of them have ended.
-func (d *director) run(ctx context.Context) {
+// run lets takes run until ctx ends and all of them have ended, or patience has.
+func (d *director) run(ctx context.Context) error {
 	defer d.retry.Stop()
+	defer d.tick.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-d.retarget:
 			d.change = true
+		case <-d.poke:
+			d.wait = retryFirst
+			d.again(ctx)
 		case <-d.retry.C:
-			if d.current == nil {
-				d.change = false // Choose is asked now
-				d.start(ctx)
-			}
+			d.again(ctx)
+		case now := <-d.tick.C:
+			d.look(ctx, now)
 		case e := <-d.events:
 			d.happened(ctx, e)
 		}
-		if ctx.Err() == nil && d.change && d.leaving == 0 {
+		if ctx.Err() == nil && d.change && len(d.leaving) == 0 {
 			d.change = false
 			d.retargeted(ctx)
 		}
 	}
-	for _, t := range []*take{d.current, d.next} {
-		d.leave(t)
-	}
-	for d.leaving > 0 {
-		if e := <-d.events; e.what == ended {
-			d.leaving--
+	return d.end()
+}
+
+// end drops every take and waits for it.
+func (d *director) end() error {
+	d.leave(d.current)
+	d.leave(d.next)
+	for len(d.leaving) > 0 {
+		select {
+		case now := <-d.tick.C:
+			d.forgetLeaving(now)
+		case e := <-d.events:
+			if e.what == ended {
+				delete(d.leaving, e.take)
+			}
 		}
+	}
+	var errs []error
+	for _, t := range d.lost {
+		if t.call.overdue() {
+			errs = append(errs, fmt.Errorf("cannot close camera %s: %w", t.cfg.Path, ErrHung))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// again tries where no camera runs; while one is leaving, after that.
+func (d *director) again(ctx context.Context) {
+	switch {
+	case d.current != nil:
+	case len(d.leaving) > 0:
+		d.change = true
+	default:
+		d.change = false // Choose is asked now
+		d.start(ctx)
 	}
 }
 
 // start asks for a camera and begins with it, where none is current.
 func (d *director) start(ctx context.Context) {
 	cfg, err := d.cfg.Choose()
+	if err == nil {
+		d.current, err = d.begin(ctx, cfg)
+	}
 	if err != nil {
 		d.failed(cfg.Path, err)
-		return
 	}
-	d.current = d.begin(ctx, cfg)
 }
 
-// begin starts a take.
-func (d *director) begin(ctx context.Context, cfg Config) *take {
+// begin starts a take. The error wraps ErrHung where one was left behind there.
+func (d *director) begin(ctx context.Context, cfg Config) (*take, error) {
+	c, err := d.drivers.enter(cfg.Path, "run")
+	if err != nil {
+		return nil, err
+	}
 	d.number++
 	ctx, cancel := context.WithCancel(ctx)
-	t := &take{k: d.Keeper, number: d.number, cfg: cfg, cancel: cancel}
-	go t.film(ctx) // run waits for its last event
+	cfg.tally = d.tally(cfg.Path)
+	t := &take{
+		k: d.Keeper, number: d.number, cfg: cfg, alone: d.current == nil, cancel: cancel, call: c,
+		began: time.Now(), events: d.events, forgotten: make(chan struct{}),
+	}
+	go t.film(ctx) // run waits for its last event, or leaves it behind
+	return t, nil
+}
+
+// tally is where the node's pictures are counted, however often it is opened.
+func (d *director) tally(path string) *tally {
+	t := d.tallies[path]
+	if t == nil {
+		if len(d.tallies) >= maxTallies {
+			clear(d.tallies)
+		}
+		t = &tally{}
+		d.tallies[path] = t
+	}
 	return t
 }
 
@@ -87,18 +161,53 @@ func (d *director) begin(ctx context.Context, cfg Config) *take {
 func (d *director) leave(t *take) {
 	if t != nil {
 		t.drop()
-		d.leaving++
+		d.leaving[t] = time.Now().Add(patience)
+	}
+}
+
+// forget leaves a take behind. False: it has ended after all.
+func (d *director) forget(t *take) bool {
+	if !t.forget() {
+		return false
+	}
+	d.lost = append(slices.DeleteFunc(d.lost, func(t *take) bool { return !t.call.overdue() }), t)
+	d.cfg.Log.Error("the camera's driver does not answer and is left alone", "camera", t.cfg.Path)
+	return true
+}
+
+// forgetLeaving leaves those behind whose time to close is over.
+func (d *director) forgetLeaving(now time.Time) {
+	for t, until := range d.leaving {
+		if now.After(until) && d.forget(t) {
+			delete(d.leaving, t)
+		}
+	}
+}
+
+// look leaves behind what hangs.
+func (d *director) look(ctx context.Context, now time.Time) {
+	d.forgetLeaving(now)
+	for _, t := range []*take{d.current, d.next} {
+		if t != nil && t.late() && d.forget(t) {
+			d.over(ctx, t, fmt.Errorf("cannot run camera %s: %w", t.cfg.Path, ErrHung))
+		}
 	}
 }
 
 // failed reports why there is no picture and sets the time of the next try.
 func (d *director) failed(path string, err error) {
-	d.report(path, err)
+	d.report(path, "", err)
 	d.retry.Reset(d.wait)
-	d.wait = min(2*d.wait, retryMax)
-	if errors.Is(err, ErrGone) {
-		d.wait = min(d.wait, retryIfGone)
+	most := retryMax
+	switch {
+	case errors.Is(err, ErrGone):
+		most = retryIfGone
+	case errors.Is(err, ErrPermission):
+		most = retryIfDenied
+	case errors.Is(err, ErrNoRoom):
+		most = retryIfFull
 	}
+	d.wait = min(2*d.wait, most)
 }
 
 // happened takes up what a take told.
@@ -106,13 +215,22 @@ func (d *director) happened(ctx context.Context, e event) {
 	if ctx.Err() != nil && e.what != ended {
 		return
 	}
-	switch t := e.take; {
-	case e.what == firstPicture:
+	switch t := e.take; e.what {
+	case firstPicture:
 		d.shown(t)
-	case e.what == shutterMoved:
+	case shutterMoved:
 		if t == d.current {
 			d.tellShutter()
 		}
+	case ended:
+		delete(d.leaving, t)
+		d.over(ctx, t, t.err)
+	}
+}
+
+// over takes up that a take has ended, or was left behind, and why.
+func (d *director) over(ctx context.Context, t *take, why error) {
+	switch {
 	case t == d.current && d.next != nil: // nobody wants it any more
 		d.current, d.next = d.next, nil
 	case t == d.current:
@@ -121,15 +239,13 @@ func (d *director) happened(ctx context.Context, e event) {
 			d.wait = retryFirst
 		}
 		if ctx.Err() == nil {
-			d.failed(t.cfg.Path, t.err)
+			d.failed(t.cfg.Path, why)
 		}
 	case t == d.next:
 		d.next = nil
 		if ctx.Err() == nil {
-			d.nextFailed(t)
+			d.nextFailed(t, why)
 		}
-	default:
-		d.leaving--
 	}
 }
 
@@ -143,18 +259,17 @@ func (d *director) shown(t *take) {
 		d.current, d.next = t, nil
 	}
 	t.live, d.wait = true, retryFirst
-	d.report(t.cfg.Path, nil)
+	d.report(t.cfg.Path, t.fits, nil)
 	d.tellShutter()
 }
 
 // nextFailed gives the next camera a second try without the current one beside
 // it: they may not be able to stream at a time (EBUSY, ENOSPC, EIO of a USB bus
 // that is full). That begins when the current one is closed.
-func (d *director) nextFailed(t *take) {
-	d.cfg.Log.Info("camera does not start beside the other, which is closed first", "camera", t.cfg.Path, "err", t.err)
+func (d *director) nextFailed(t *take, why error) {
+	d.cfg.Log.Info("camera does not start beside the other, which is closed first", "camera", t.cfg.Path, "err", why)
 	d.leave(d.current)
 	d.current, d.change = nil, true
-	d.retry.Reset(patience)
 }
 
 // retargeted asks Choose and goes where it points.
@@ -167,20 +282,22 @@ func (d *director) retargeted(ctx context.Context) {
 	cfg, err := d.cfg.Choose()
 	switch {
 	case err != nil:
-		d.leave(d.next)
-		d.leave(d.current)
-		d.current, d.next = nil, nil
-		d.wait = retryFirst
-		d.failed(cfg.Path, err)
 	case d.current == nil:
 		d.retry.Stop()
-		d.current = d.begin(ctx, cfg)
+		d.current, err = d.begin(ctx, cfg)
 	case d.next != nil && d.next.cfg.Path == cfg.Path:
 	case d.next != nil: // back, or on to a third one
 		d.leave(d.next)
 		d.next, d.change = nil, d.current.cfg.Path != cfg.Path
 	case d.current.cfg.Path != cfg.Path:
-		d.next = d.begin(ctx, cfg)
+		d.next, err = d.begin(ctx, cfg)
+	}
+	if err != nil {
+		d.leave(d.next)
+		d.leave(d.current)
+		d.current, d.next = nil, nil
+		d.wait = retryFirst
+		d.failed(cfg.Path, err)
 	}
 }
 

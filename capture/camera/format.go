@@ -2,18 +2,12 @@ package camera
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"slices"
 
 	"github.com/blackjack/webcam"
 
 	"kioskd/capture"
-)
-
-// Pixel formats this package can turn into I420, by their V4L2 letters.
-const (
-	YUYV  = "YUYV"
-	MJPEG = "MJPG"
 )
 
 // Format is one pixel format that a camera offers.
@@ -98,25 +92,27 @@ type choice struct {
 	fps           float64
 }
 
-// choose finds what fits the wish best: first the nearest size, then the rate,
-// then YUYV before MJPEG, which costs more to convert. So a camera on USB 2,
-// whose raw 720p comes at 10 frames a second, gives MJPEG.
+// choose finds what fits the wish best: first colour, then the nearest size, then the
+// rate, then the format that costs least to convert. So a camera on USB 2, whose raw 720p
+// comes at 10 frames a second, gives MJPEG.
 func choose(offered []Format, want Config) (choice, error) {
 	type ranked struct {
 		choice
 		distance int
 		missing  float64
+		way      way
 	}
 	var all []ranked
 	for _, f := range offered {
-		if f.FourCC != YUYV && f.FourCC != MJPEG || want.Format != "" && f.FourCC != want.Format {
+		w, ok := wayOf(f.FourCC)
+		if !ok || want.Format != "" && f.FourCC != want.Format {
 			continue
 		}
 		for _, s := range f.Sizes {
-			if s.Width%2 != 0 && f.FourCC == YUYV {
+			if !w.takes(s.Width, s.Height) {
 				continue
 			}
-			r := ranked{choice: choice{f.FourCC, s.Width, s.Height, float64(want.FPS)}}
+			r := ranked{choice: choice{f.FourCC, s.Width, s.Height, float64(want.FPS)}, way: w}
 			dw, dh := s.Width-want.Width, s.Height-want.Height
 			r.distance = dw*dw + dh*dh
 			// 29.97 is as good as 30; an unknown rate gets the benefit of the doubt.
@@ -127,10 +123,10 @@ func choose(offered []Format, want Config) (choice, error) {
 		}
 	}
 	if len(all) == 0 {
-		return choice{}, fmt.Errorf("it offers no format of %s or %s", YUYV, MJPEG)
+		return choice{}, errors.New("it offers none of the formats MJPG, YUYV, NV12, YU12 and GREY")
 	}
 	best := slices.MinFunc(all, func(a, b ranked) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.missing, b.missing), cmp.Compare(b.fourCC, a.fourCC))
+		return cmp.Or(colourFirst(a.way, b.way), cmp.Compare(a.distance, b.distance), cmp.Compare(a.missing, b.missing), cmp.Compare(a.way.cost, b.way.cost))
 	})
 	return best.choice, nil
 }

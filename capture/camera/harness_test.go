@@ -30,7 +30,9 @@ const fakecamEnv = "CAMERA_TEST_FAKECAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(fakecamEnv) != "" {
-		if err := camns.Setup(); err != nil {
+		// A fuzzing worker is a child that shares the namespace.
+		worker := slices.ContainsFunc(os.Args, func(a string) bool { return strings.HasPrefix(a, "-test.fuzzworker") })
+		if err := camns.Setup(); err != nil && !worker {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -88,7 +90,7 @@ type fakecam struct {
 }
 
 // startFakecam starts one for this test and ends it with the test.
-func startFakecam(t *testing.T, args ...string) *fakecam {
+func startFakecam(t testing.TB, args ...string) *fakecam {
 	t.Helper()
 	base, err := os.MkdirTemp("/dev", "test")
 	if err != nil {
@@ -146,7 +148,7 @@ func startFakecam(t *testing.T, args ...string) *fakecam {
 }
 
 // number finds the value of a flag.
-func number(t *testing.T, args []string, flag string, none int) int {
+func number(t testing.TB, args []string, flag string, none int) int {
 	t.Helper()
 	at := slices.Index(args, flag)
 	if at < 0 {
@@ -160,7 +162,7 @@ func number(t *testing.T, args []string, flag string, none int) int {
 }
 
 // stop ends the process by the signal and waits for it.
-func (c *fakecam) stop(t *testing.T, sig syscall.Signal) {
+func (c *fakecam) stop(t testing.TB, sig syscall.Signal) {
 	t.Helper()
 	if c.ctl != nil {
 		_ = c.ctl.Close()

@@ -20,6 +20,7 @@ const (
 	Busy         Code = "camera_busy"
 	NoPermission Code = "camera_permission_required"
 	Hung         Code = "camera_stalled"
+	NoBandwidth  Code = "camera_no_bandwidth"
 	Broken       Code = "camera_error"
 )
 
@@ -28,7 +29,10 @@ type State struct {
 	Code  Code
 	Words string // a short sentence for a person at the kiosk
 	Path  string // the node that was used; "" where none was found
-	Err   error  // the cause; nil when present
+	// Fits is the format that a camera runs in because the USB bus has no room for
+	// the wished one, such as "MJPG 640x480@30"; else "". Present only.
+	Fits string
+	Err  error // the cause; nil when present
 }
 
 const (
@@ -37,10 +41,10 @@ const (
 	retryFirst  = 100 * time.Millisecond
 	retryMax    = time.Second
 	retryIfGone = 150 * time.Millisecond // so that a plugged camera is live within 0.5 s
-
-	// maxEvents bounds what takes have to tell: a first picture and an end each,
-	// and their shutters. A take that finds it full waits.
-	maxEvents = 16
+	// retryIfDenied: udev gives a node to its group a moment after it is made.
+	retryIfDenied = 300 * time.Millisecond
+	// retryIfFull: each try sets up transfers on a bus that others use.
+	retryIfFull = 4 * time.Second
 )
 
 // KeeperConfig says what a Keeper needs.
@@ -59,12 +63,20 @@ type KeeperConfig struct {
 	// goroutine; nil is allowed. It must not block. What was told holds until a
 	// camera that is in use says something else: not its unplugging.
 	ShutterChanged func(closed bool)
+	// Held is told which camera's file is open: true before it is opened, false when
+	// it is closed, on a goroutine of that camera; nil is allowed. It must not block. One
+	// that is left behind in a driver that hangs stays held until the driver answers,
+	// which may be after the end of Run.
+	Held func(path string, open bool)
 	// Slate are the lines shown while there is no picture.
 	Slate []string
 	// Width and Height are the slate's size until a camera gave a picture; 0
 	// means 1280 x 720.
 	Width, Height int
-	Log           *slog.Logger
+	// Prober knows which drivers hang; its owner closes it after the Keeper's Run.
+	// nil: the Keeper knows of its own.
+	Prober *Prober
+	Log    *slog.Logger
 }
 
 // Keeper keeps the wanted camera running: it opens it, opens it again after any
@@ -74,7 +86,8 @@ type KeeperConfig struct {
 type Keeper struct {
 	cfg      KeeperConfig
 	retarget chan struct{} // capacity 1
-	events   chan event
+	poke     chan struct{} // capacity 1
+	drivers  *drivers
 
 	// put is called under mu, so that its frames are in order.
 	mu     sync.Mutex
@@ -84,6 +97,7 @@ type Keeper struct {
 	handed time.Time // Frame.Time of the last frame that was handed on
 	w, h   int       // of the last live picture
 	air    uint64    // number of the newest take that gave a picture
+	on     *Camera   // its camera, also after that has ended
 
 	// Of the goroutine of Run only.
 	state State
@@ -95,7 +109,25 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	if cfg.Width == 0 || cfg.Height == 0 {
 		cfg.Width, cfg.Height = defaultWidth, defaultHeight
 	}
-	return &Keeper{cfg: cfg, w: cfg.Width, h: cfg.Height, retarget: make(chan struct{}, 1), events: make(chan event, maxEvents)}
+	d := newDrivers()
+	if cfg.Prober != nil {
+		d = cfg.Prober.drivers
+	}
+	return &Keeper{
+		cfg: cfg, w: cfg.Width, h: cfg.Height, drivers: d,
+		retarget: make(chan struct{}, 1), poke: make(chan struct{}, 1),
+	}
+}
+
+// Poke says that something happened to the machine's devices. Where the Keeper
+// waits before it tries again, it tries now, and its pauses start anew from the
+// shortest; a camera that runs is left alone. It returns at once, may be called by
+// any goroutine, and calls that come close together count as one.
+func (k *Keeper) Poke() {
+	select {
+	case k.poke <- struct{}{}:
+	default: // one is waiting already
+	}
 }
 
 // Retarget asks Choose again. Where it names another path, that camera is opened
@@ -112,10 +144,13 @@ func (k *Keeper) Retarget() {
 }
 
 // Run hands live pictures, or slates, to put, one at a time, until ctx ends, and
-// then returns nil with every camera closed. One Run at a time.
+// then returns nil with every camera closed. A driver that hangs does not hold it
+// up for more than a second: then the error wraps ErrHung and names the cameras
+// that may still be open; they are closed as soon as their drivers let us. Until
+// then no Keeper with the same Prober goes into such a driver. One Run at a time.
 func (k *Keeper) Run(ctx context.Context, put func(*capture.Frame)) error {
 	k.mu.Lock()
-	k.put, k.last, k.air = put, time.Now(), 0
+	k.put, k.last, k.air, k.on = put, time.Now(), 0, nil
 	k.mu.Unlock()
 	k.state, k.shut = State{}, false
 
@@ -128,8 +163,19 @@ func (k *Keeper) Run(ctx context.Context, put func(*capture.Frame)) error {
 		cancel()
 		slates.Wait()
 	}()
-	newDirector(k).run(ctx)
-	return nil
+	return newDirector(k).run(ctx)
+}
+
+// Stats are those of the camera that gave the newest live picture, zero where none
+// did in this run. Any goroutine may ask at any time.
+func (k *Keeper) Stats() Stats {
+	k.mu.Lock()
+	c := k.on
+	k.mu.Unlock()
+	if c == nil {
+		return Stats{}
+	}
+	return c.Stats()
 }
 
 // hand numbers a frame and gives it away. The caller holds mu.
@@ -145,18 +191,21 @@ func (k *Keeper) hand(f *capture.Frame) {
 }
 
 // report tells a state where it differs from the one before. Being live on
-// another camera is news, too.
-func (k *Keeper) report(path string, err error) {
-	s := State{Path: path, Err: err}
+// another camera, or in another format because the bus is full, is news, too.
+func (k *Keeper) report(path, fits string, err error) {
+	s := State{Path: path, Fits: fits, Err: err}
 	s.Code, s.Words = describe(err)
-	if s.Code == k.state.Code && (err != nil || path == k.state.Path) {
+	if fits != "" {
+		s.Words = "The camera works with a smaller picture, for its USB port is full."
+	}
+	if s.Code == k.state.Code && (err != nil && s.Words == k.state.Words || err == nil && path == k.state.Path && fits == k.state.Fits) {
 		return
 	}
 	k.state = s
 	if err != nil {
 		k.cfg.Log.Warn("camera lost", "camera", s.Path, "code", s.Code, "err", err)
 	} else {
-		k.cfg.Log.Info("camera live", "camera", s.Path)
+		k.cfg.Log.Info("camera live", "camera", s.Path, "fits", fits)
 	}
 	if k.cfg.Changed != nil {
 		k.cfg.Changed(s)
@@ -175,7 +224,11 @@ func describe(err error) (Code, string) {
 	case errors.Is(err, ErrPermission):
 		return NoPermission, "The kiosk may not use the camera."
 	case errors.Is(err, ErrNoRoom):
-		return Broken, "The camera's USB port is full. Plug the camera into another one."
+		return NoBandwidth, "The camera's USB port is full. Plug the camera into another one."
+	case errors.Is(err, ErrHung):
+		return Hung, "The camera does not answer. Unplug it and plug it in again."
+	case errors.Is(err, ErrDamaged):
+		return Hung, "The camera's pictures are damaged. Plug it in firmly, without a hub, or change its cable."
 	case errors.Is(err, ErrStalled):
 		return Hung, "The camera gives no picture. Unplug it and plug it in again."
 	}

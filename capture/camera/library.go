@@ -99,17 +99,96 @@ func readControl(fd int, id uint32) (int32, error) {
 	return c.value, nil
 }
 
+// vidiocSCtrl, vidiocQueryCtrl and vidiocQueryMenu are of linux/videodev2.h:
+// _IOWR('V', 28, struct v4l2_control), 36 with struct v4l2_queryctrl, 37 with struct
+// v4l2_querymenu. The library has the first two, but tells neither a control's
+// default and flags nor what a menu says.
+const (
+	vidiocSCtrl     = 3<<30 | 8<<16 | 'V'<<8 | 28
+	vidiocQueryCtrl = 3<<30 | 68<<16 | 'V'<<8 | 36
+	vidiocQueryMenu = 3<<30 | 44<<16 | 'V'<<8 | 37
+)
+
+// Of linux/videodev2.h and linux/v4l2-controls.h.
+const (
+	ctrlTypeInteger, ctrlTypeBoolean, ctrlTypeMenu = 1, 2, 3
+
+	ctrlFlagDisabled  = 0x0001
+	ctrlFlagGrabbed   = 0x0002
+	ctrlFlagReadOnly  = 0x0004
+	ctrlFlagInactive  = 0x0010
+	ctrlFlagWriteOnly = 0x0040
+	ctrlFlagNext      = 0x80000000
+
+	ctrlClassMask   = 0x0fff0000
+	ctrlClassUser   = 0x00980000
+	ctrlClassCamera = 0x009a0000
+)
+
+// v4l2QueryCtrl is struct v4l2_queryctrl.
+type v4l2QueryCtrl struct {
+	id, typ                              uint32
+	name                                 [32]byte
+	minimum, maximum, step, defaultValue int32
+	flags                                uint32
+	_                                    [2]uint32
+}
+
+// v4l2QueryMenu is struct v4l2_querymenu, packed as it is without gaps.
+type v4l2QueryMenu struct {
+	id, index uint32
+	name      [32]byte
+	_         uint32
+}
+
+// queryControl asks for the control, or with ctrlFlagNext for the one behind it.
+func queryControl(fd int, id uint32) (v4l2QueryCtrl, error) {
+	q := v4l2QueryCtrl{id: id}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), vidiocQueryCtrl, uintptr(unsafe.Pointer(&q)))
+	if errno != 0 {
+		return v4l2QueryCtrl{}, errno
+	}
+	return q, nil
+}
+
+// queryMenu asks what an entry of a menu is called; EINVAL where there is none.
+func queryMenu(fd int, id, index uint32) (string, error) {
+	m := v4l2QueryMenu{id: id, index: index}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), vidiocQueryMenu, uintptr(unsafe.Pointer(&m)))
+	if errno != 0 {
+		return "", errno
+	}
+	return webcam.CToGoString(m.name[:]), nil
+}
+
+// writeControl sets a control.
+func writeControl(fd int, id uint32, value int32) error {
+	c := struct {
+		id    uint32
+		value int32
+	}{id, value}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), vidiocSCtrl, uintptr(unsafe.Pointer(&c)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
 // dequeuer is a *webcam.Webcam.
 type dequeuer interface {
 	GetFrame() ([]byte, uint32, error)
 }
+
+// errOversized means a buffer that is said to hold more than fits in, or that
+// does not exist. It cannot be given back, for its number is lost with it.
+var errOversized = errors.New("the driver returned a buffer that does not exist or is too small")
 
 // dequeue is GetFrame with its panics made errors: the library slices and
 // indexes by what the driver says.
 func dequeue(cam dequeuer) (b []byte, index uint32, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the driver returned a buffer that does not exist or is too small: %v", p)
+			err = fmt.Errorf("%w: %v", errOversized, p)
 		}
 	}()
 	return cam.GetFrame()

@@ -1,15 +1,13 @@
 package camera
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/blackjack/webcam"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,88 +15,56 @@ import (
 type Info struct {
 	// Path is its node now, such as /dev/video0. It may be another's tomorrow.
 	Path string
-	// ID names the camera for good: its link in v4l/by-id, else in v4l/by-path
-	// (the socket it is plugged into), else its bus address, else its path.
+	// ID names the camera among those of this list: Base, or where another one has
+	// the same Base, that with its port behind ("-at-usb-1-2.4"). Like Base it has
+	// at most 128 characters of [A-Za-z0-9._-].
 	ID string
-	// Name is what its maker calls it; Bus is where it is plugged in. Both are
-	// empty where it cannot be opened.
+	// Base names the camera for good, the same wherever it is plugged in: USB
+	// vendor, product and serial number, such as usb-046d-082d-2F9A6B1E. Where it
+	// has no serial number of its own it is the name of its port; where it is on no
+	// USB, or sysfs does not know it, its link in v4l/by-id, else in v4l/by-path,
+	// else its bus address, else its path.
+	Base string
+	// Port names the USB port it is plugged into, such as usb-1-2.4 (bus 1, port 2,
+	// and there port 4 of a hub); "" where that is not known. Where says it for a
+	// person: "USB port 1-2.4".
+	Port, Where string
+	// Name is what its maker calls it. Bus is where the driver says that it is
+	// plugged in; empty where it cannot be opened.
 	Name, Bus string
 	// Formats are what it offers; empty where it cannot be opened.
 	Formats []Format
 	// Permission is false where this user may not open it.
 	Permission bool
-	// Err says why it cannot be used now, else nil. It wraps ErrPermission or
-	// ErrBusy where one fits. A closed shutter is no error: the camera can be
+	// Err says why it cannot be used now, else nil. It wraps ErrPermission, ErrBusy
+	// or ErrHung where one fits. A closed shutter is no error: the camera can be
 	// opened and gives black pictures.
 	Err error
 	// Shutter says how its privacy shutter is now.
 	Shutter ShutterState
+	// Controls are what a technician can set; none after Look.
+	Controls []Control
 }
 
-// List finds the cameras under devDir, usually /dev, in the order of their
-// numbers. Nodes that take no pictures (a UVC camera's metadata, outputs, radio)
-// are left out, and so is one that is unplugged meanwhile. It opens each node
-// for a moment and only reads, which starts no stream, lights no lamp and does
-// not disturb who streams from it.
-func List(devDir string) ([]Info, error) {
-	entries, err := os.ReadDir(devDir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot list cameras: %w", err)
+// stableName is what udev's links call a node.
+type stableName struct{ byID, byPath string }
+
+// identify fills in the names. The bus address counts where it is known already.
+func (i *Info) identify(id identity, link stableName) {
+	i.Port, i.Where = id.portName(), id.where()
+	own := ""
+	if id.vendor == "" { // several nodes of one platform device share its by-path link, and udev gives it to any of them
+		own = identifier(id.name)
 	}
-	links := stableNames(devDir)
-	var out []Info
-	for _, n := range nodeNumbers(entries) {
-		info := Info{Path: filepath.Join(devDir, "video"+strconv.Itoa(n)), Permission: true, Shutter: ShutterNone}
-		if !probe(&info) {
-			continue
-		}
-		switch {
-		case links[info.Path] != "":
-			info.ID = links[info.Path]
-		case info.Bus != "":
-			info.ID = info.Bus
-		default:
-			info.ID = info.Path
-		}
-		out = append(out, info)
-	}
-	return out, nil
+	i.Base = cmp.Or(id.base(), identifier(link.byID), own, identifier(link.byPath), identifier(i.Bus), identifier(i.Path), "camera")
+	i.Name = cmp.Or(i.Name, id.name)
 }
 
-// nodeNumbers gives the N of each entry named videoN, sorted.
-func nodeNumbers(entries []os.DirEntry) []int {
-	var out []int
-	for _, e := range entries {
-		digits, ok := strings.CutPrefix(e.Name(), "video")
-		if n, err := strconv.ParseUint(digits, 10, 16); ok && err == nil && strconv.FormatUint(n, 10) == digits {
-			out = append(out, int(n))
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// probe opens the node and fills in what it says. It reports false for what is
-// no camera or is gone.
-func probe(info *Info) bool {
-	cam, err := webcam.Open(info.Path)
-	if err != nil {
-		if noCamera(err) {
-			return false
-		}
-		info.Err = classify("open", info.Path, err)
-		info.Permission = !errors.Is(info.Err, ErrPermission)
-		return true
-	}
-	defer func() { _ = cam.Close() }() // nothing was written, nothing can be lost
-	info.Formats = formatsOf(cam)
-	// A camera that answers these is there; without a name it is still a camera.
-	info.Name, _ = cam.GetName()
-	info.Bus, _ = cam.GetBusInfo()
-	if fd, err := descriptor(cam); err == nil {
-		info.Shutter = shutterOf(fd)
-	}
-	return len(info.Formats) > 0
+// nodeNumber gives the N of videoN.
+func nodeNumber(name string) (int, bool) {
+	digits, ok := strings.CutPrefix(name, "video")
+	n, err := strconv.ParseUint(digits, 10, 16)
+	return int(n), ok && err == nil && strconv.FormatUint(n, 10) == digits
 }
 
 // noCamera reports whether an error of webcam.Open means that the node takes no
@@ -112,11 +78,11 @@ func noCamera(err error) bool {
 	return errno == unix.ENOTTY || errno == unix.EINVAL || errors.Is(kindOf(errno), ErrGone)
 }
 
-// stableNames maps each node's path to the name of its best link.
-func stableNames(devDir string) map[string]string {
-	out := map[string]string{}
-	for _, dir := range []string{"v4l/by-path", "v4l/by-id"} { // the later wins
-		dir = filepath.Join(devDir, dir)
+// stableNames maps each node's path to the names of its links.
+func stableNames(devDir string) map[string]stableName {
+	out := map[string]stableName{}
+	for _, kind := range []string{"by-path", "by-id"} {
+		dir := filepath.Join(devDir, "v4l", kind)
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			continue // no udev, or no camera with such a name
@@ -129,7 +95,14 @@ func stableNames(devDir string) map[string]string {
 			if !filepath.IsAbs(to) {
 				to = filepath.Join(dir, to)
 			}
-			out[filepath.Clean(to)] = e.Name()
+			to = filepath.Clean(to)
+			name := out[to]
+			if kind == "by-id" {
+				name.byID = e.Name()
+			} else {
+				name.byPath = e.Name()
+			}
+			out[to] = name
 		}
 	}
 	return out

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -125,6 +126,14 @@ func TestChoose(t *testing.T) {
 		{"small", usb2(), Config{Width: 640, Height: 480}, "YUYV 640x480", 30},
 		{"nearest", usb2(), Config{Width: 1900, Height: 1000}, "MJPG 1920x1080", 30},
 		{"rate unknown", []Format{{YUYV, []Size{{1280, 720, 0}}}}, Config{}, "YUYV 1280x720", 30},
+		{"cheapest", []Format{
+			{YUYV, []Size{{1280, 720, 30}}}, {NV12, []Size{{1280, 720, 30}}}, {MJPEG, []Size{{1280, 720, 30}}}, {GREY, []Size{{1280, 720, 30}}},
+		}, Config{}, "NV12 1280x720", 30},
+		{"planar", []Format{{NV12, []Size{{1280, 720, 30}}}, {I420, []Size{{1280, 720, 30}}}}, Config{}, "YU12 1280x720", 30},
+		{"colour before grey", []Format{{MJPEG, []Size{{1280, 720, 30}}}, {GREY, []Size{{1280, 720, 60}}}}, Config{}, "MJPG 1280x720", 30},
+		{"colour before a larger grey", []Format{{GREY, []Size{{1280, 720, 30}}}, {YUYV, []Size{{640, 480, 30}}}}, Config{}, "YUYV 640x480", 30},
+		{"colour before a faster grey", []Format{{GREY, []Size{{1280, 720, 30}}}, {YUYV, []Size{{1280, 720, 10}}}}, Config{}, "YUYV 1280x720", 10},
+		{"grey only", []Format{{GREY, []Size{{640, 480, 60}}}}, Config{}, "GREY 640x480", 30},
 		{"odd width", []Format{{YUYV, []Size{{1281, 720, 30}}}, {MJPEG, []Size{{640, 480, 30}}}}, Config{}, "MJPG 640x480", 30},
 	} {
 		got, err := choose(c.offered, c.want.withDefaults())
@@ -221,10 +230,10 @@ func TestStableNames(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "v4l/by-id/no-link"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{
-		filepath.Join(dir, "video0"): "usb-A-video-index0",
-		filepath.Join(dir, "video2"): "pci-2",
-		filepath.Join(dir, "video4"): "pci-3",
+	want := map[string]stableName{
+		filepath.Join(dir, "video0"): {"usb-A-video-index0", "pci-1"},
+		filepath.Join(dir, "video2"): {"", "pci-2"},
+		filepath.Join(dir, "video4"): {"", "pci-3"},
 	}
 	if got := stableNames(dir); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -278,13 +287,10 @@ func TestNoPermission(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		got, err := List(dir)
-		if err != nil || len(got) != 1 {
-			t.Errorf("got %v, %v; want the one camera reported", got, err)
-			return
-		}
-		if g := got[0]; g.Permission || g.Path != node || g.ID != node || !errors.Is(g.Err, ErrPermission) {
-			t.Errorf("got %+v", g)
+		p := NewProber(ProberConfig{Dev: dir})
+		g, ok := p.probe(node, stableName{}, false) // List asks on threads of root's
+		if !ok || g.Permission || g.Path != node || g.Base != identifier(node) || !errors.Is(g.Err, ErrPermission) {
+			t.Errorf("got %+v, a camera: %v; want it reported", g, ok)
 		}
 		if _, err := Open(Config{Path: node}, quiet()); !errors.Is(err, ErrPermission) {
 			t.Errorf("Open: %v", err)
@@ -436,13 +442,13 @@ func TestKeeperBacksOff(t *testing.T) {
 			Changed: func(s State) { codes = append(codes, s.Code) },
 			Log:     quiet(),
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 3600*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 3700*time.Millisecond)
 		defer cancel()
 		if err := k.Run(ctx, (*capture.Frame).Release); err != nil {
 			t.Fatal(err)
 		}
 		var want []time.Duration
-		for _, ms := range []int{0, 100, 300, 700, 1500, 2500, 3500} {
+		for _, ms := range []int{0, 100, 300, 700, 1000, 1600, 2600, 3600} {
 			want = append(want, time.Duration(ms)*time.Millisecond)
 		}
 		if !reflect.DeepEqual(tries, want) {
@@ -452,4 +458,53 @@ func TestKeeperBacksOff(t *testing.T) {
 			t.Errorf("states %v, want %v", codes, want)
 		}
 	})
+}
+
+// TestPoke: an event ends the pause, and the pauses start anew.
+func TestPoke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Duration
+		start := time.Now()
+		k := NewKeeper(KeeperConfig{
+			Choose: func() (Config, error) { tries = append(tries, time.Since(start)); return Config{}, ErrBusy },
+			Log:    quiet(),
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		time.AfterFunc(2*time.Second, func() {
+			for range 50 { // a hub comes with everything behind it
+				k.Poke()
+			}
+		})
+		if err := k.Run(ctx, (*capture.Frame).Release); err != nil {
+			t.Fatal(err)
+		}
+		var want []time.Duration
+		for _, ms := range []int{0, 100, 300, 700, 1500, 2000, 2100, 2300, 2700} {
+			want = append(want, time.Duration(ms)*time.Millisecond)
+		}
+		// Pokes that come while one is worked on may count as a second one.
+		tries = slices.Compact(tries)
+		if !reflect.DeepEqual(tries, want) {
+			t.Errorf("tries at %v, want %v", tries, want)
+		}
+	})
+}
+
+// TestWordsOfStates: each reason has a code and a sentence of its own.
+func TestWordsOfStates(t *testing.T) {
+	seen := map[string]error{}
+	for err, want := range map[error]Code{
+		ErrGone: Gone, ErrBusy: Busy, ErrPermission: NoPermission, ErrNoRoom: NoBandwidth,
+		ErrStalled: Hung, ErrHung: Hung, ErrDamaged: Hung, errors.New("cannot anything"): Broken,
+	} {
+		code, words := describe(fmt.Errorf("cannot run it: %w", err))
+		if code != want || !strings.HasSuffix(words, ".") || seen[words] != nil {
+			t.Errorf("%v: %s, %q; the words of %v", err, code, words, seen[words])
+		}
+		seen[words] = err
+	}
+	if code, words := describe(nil); code != Present || seen[words] != nil {
+		t.Errorf("%s, %q", code, words)
+	}
 }

@@ -76,3 +76,10 @@ func pollError(fd int) error {
 	}
 	return unix.EIO
 }
+
+// waiting says whether fd has a picture at this moment.
+func waiting(fd int) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds[:], 0)
+	return err == nil && n == 1 && fds[0].Revents&unix.POLLIN != 0 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) == 0
+}

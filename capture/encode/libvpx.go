@@ -138,7 +138,7 @@ func openVPX(w, h, kbps int, p VP8Params) (*vpxEncoder, error) {
 		w: C.unsigned(w), h: C.unsigned(h), kbps: C.unsigned(kbps),
 		threads: C.unsigned(p.Threads), kf_max_dist: C.unsigned(p.KeyFrameInterval),
 		cpu_used: C.int(p.CPUUsed), noise: C.unsigned(p.NoiseSensitivity),
-		static_threshold: C.unsigned(p.StaticThreshold), max_intra_pct: maxIntraPercent,
+		static_threshold: C.unsigned(p.StaticThreshold), max_intra_pct: maxIntraPercent * 9 / 10, // libvpx means the target, and goes over it a little
 	}
 	e := &vpxEncoder{w: w, h: h}
 	if code := C.kiosk_vp8_open(&params, &e.c); code != C.VPX_CODEC_OK {

@@ -54,7 +54,17 @@ type KeeperConfig struct {
 	// Changed is told each change of state, on Run's goroutine; nil is allowed.
 	// It must not block.
 	Changed func(State)
-	Log     *slog.Logger
+	// Silent is told that the device gave nothing but exact zeros for five seconds of
+	// sound, which a working microphone never does, and with its first other sample,
+	// or with the end of the device, that this is over. Muted or not: a caller
+	// that muted knows. On Run's goroutine; nil is allowed. It must not block.
+	Silent func(silent bool)
+	// HardwareMuted is told when the switch of the device's card, or of the sound
+	// server's source, goes off and on; it counts as on at first. A device without a
+	// switch is never told of. What was told last stands while the device is gone. On
+	// Run's goroutine; nil: no switch is looked for. It must not block.
+	HardwareMuted func(muted bool)
+	Log           *slog.Logger
 }
 
 // Keeper keeps the wanted microphone running: it opens it, opens it again after
@@ -66,7 +76,10 @@ type Keeper struct {
 	muted   atomic.Bool
 	meter   meter
 	dropped atomic.Uint64
-	latest  atomic.Pointer[State] // what the device's goroutine last knew
+	latest  atomic.Pointer[State] // what is known of the device
+	poke    chan struct{}         // holds one
+
+	switchedOff atomic.Bool // by the card's own switch
 }
 
 // chunk is 10 ms of sound on its way from the device's goroutine to Run's.
@@ -80,12 +93,22 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{cfg: cfg}
+	return &Keeper{cfg: cfg, poke: make(chan struct{}, 1)}
 }
 
 // SetMuted makes every chunk from the next one on exact silence, or live again.
 // The device stays open: its state and Level are still known.
 func (k *Keeper) SetMuted(muted bool) { k.muted.Store(muted) }
+
+// Poke says that something happened, such as a plug: the wait before the next try
+// is over, and the back-off begins anew. It never waits; before Run it holds for
+// Run's first wait.
+func (k *Keeper) Poke() {
+	select {
+	case k.poke <- struct{}{}:
+	default:
+	}
+}
 
 // Level is how loud the device's last 100 ms were, muted or not; zero while
 // there is no live sound.
@@ -97,14 +120,16 @@ func (k *Keeper) Dropped() uint64 { return k.dropped.Load() }
 // Run hands chunks of ChunkSamples to put, with the instant of their first
 // sample, until ctx ends. put must not wait and must not keep pcm. Run returns
 // nil with the device closed; where a sound server hangs and the device cannot
-// be closed it returns ErrStuck after two seconds, and the goroutine that waits
-// for that server ends when the server does. One Run at a time.
+// be closed it returns ErrStuck after two seconds, and the goroutines that wait
+// for that server, sixteen at most, end when the server does. One Run at a time.
 func (k *Keeper) Run(ctx context.Context, put func(pcm []int16, at time.Time)) error {
 	k.latest.Store(nil)
+	k.switchedOff.Store(false)
 	queue, closed := make(chan chunk, queueChunks), make(chan struct{})
 	go func() {
 		defer close(closed)
-		k.capture(ctx, queue)
+		a := &attempts{k: k, queue: queue, outcomes: make(chan outcome, 2*maxHungPoke)}
+		a.supervise(ctx)
 	}()
 	p := &pump{k: k, put: put, clock: time.Now(), lastLive: time.Now(), silent: true}
 	p.run(ctx, queue)
@@ -115,143 +140,6 @@ func (k *Keeper) Run(ctx context.Context, put func(pcm []int16, at time.Time)) e
 		return nil
 	case <-stuck.C:
 		return fmt.Errorf("cannot close the microphone: %w", ErrStuck)
-	}
-}
-
-// capture is the device's goroutine: open, run, and again.
-func (k *Keeper) capture(ctx context.Context, queue chan<- chunk) {
-	wait := retryFirst
-	for ctx.Err() == nil {
-		if k.once(ctx, queue) {
-			wait = retryFirst
-		}
-		retry := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-retry.C:
-		}
-		retry.Stop()
-		wait = min(2*wait, retryMax)
-	}
-}
-
-// once opens the wanted microphone and runs it until it fails or ctx ends; live
-// tells whether it gave any sound.
-func (k *Keeper) once(ctx context.Context, queue chan<- chunk) (live bool) {
-	cfg, err := k.cfg.Choose()
-	if err == nil {
-		var mic *Microphone
-		if mic, err = Open(cfg); err == nil {
-			err = mic.Run(ctx, func(pcm []int16, at time.Time) {
-				if !live {
-					live = true
-					k.latest.Store(newState(cfg.Device, nil))
-				}
-				c := chunk{at: at}
-				copy(c.pcm[:], pcm)
-				select {
-				case queue <- c:
-				default:
-					k.dropped.Add(1)
-				}
-			})
-		}
-	}
-	if err != nil {
-		k.latest.Store(newState(cfg.Device, err))
-	}
-	return live
-}
-
-// pump is what Run's goroutine knows: how far the output has come.
-type pump struct {
-	k        *Keeper
-	put      func([]int16, time.Time)
-	clock    time.Time // up to here the output has been put
-	silent   bool      // silence stands in for the device
-	lastLive time.Time
-	told     State
-	zeros    [ChunkSamples]int16
-}
-
-func (p *pump) run(ctx context.Context, queue <-chan chunk) {
-	tick := time.NewTicker(ChunkTime)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case c := <-queue:
-			p.live(&c, time.Now())
-		case <-tick.C:
-			p.fill(time.Now())
-		}
-		p.report(time.Now())
-	}
-}
-
-// live puts one chunk of the device. The clock follows the device's slowly, so
-// that a sound card whose second is not quite a second makes no clicks.
-func (p *pump) live(c *chunk, now time.Time) {
-	p.silent, p.lastLive = false, now
-	p.k.meter.add(c.pcm[:])
-	if p.clock.Sub(now) > early {
-		p.k.dropped.Add(1) // silence has already stood in for it
-		return
-	}
-	p.clock = p.clock.Add(ChunkTime + now.Sub(p.clock)/512)
-	if p.k.muted.Load() {
-		p.put(p.silence(), c.at)
-		return
-	}
-	p.put(c.pcm[:], c.at)
-}
-
-// fill puts silence where the device owes sound.
-func (p *pump) fill(now time.Time) {
-	owed := now.Sub(p.clock)
-	if !p.silent && owed <= slack {
-		return
-	}
-	p.silent = true
-	if owed > maxFill {
-		p.clock = now.Add(-maxFill)
-	}
-	for ; now.Sub(p.clock) >= ChunkTime; p.clock = p.clock.Add(ChunkTime) {
-		z := p.silence()
-		p.k.meter.add(z)
-		p.put(z, p.clock)
-	}
-}
-
-// silence is a chunk of zeros, whatever put did to the one before.
-func (p *pump) silence() []int16 {
-	clear(p.zeros[:])
-	return p.zeros[:]
-}
-
-// report tells a change of state. A device that neither gives sound nor fails
-// within its time hangs in the sound system: only this goroutine can tell.
-func (p *pump) report(now time.Time) {
-	s := p.k.latest.Load()
-	if now.Sub(p.lastLive) > hungAfter && (s == nil || s.Code == Present) {
-		device := ""
-		if s != nil {
-			device = s.Device
-		}
-		s = newState(device, ErrStalled)
-	}
-	if s == nil || (s.Code == p.told.Code && s.Device == p.told.Device) {
-		return
-	}
-	p.told = *s
-	if s.Err != nil {
-		p.k.cfg.Log.Warn("microphone not usable", "code", string(s.Code), "device", s.Device, "err", s.Err)
-	} else {
-		p.k.cfg.Log.Info("microphone live", "device", s.Device)
-	}
-	if p.k.cfg.Changed != nil {
-		p.k.cfg.Changed(*s)
 	}
 }
 

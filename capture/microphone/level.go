@@ -22,8 +22,9 @@ type meter struct {
 	packed atomic.Uint64 // Peak and RMS as two float32, so that they fit together
 }
 
-// add takes one chunk into account: one pass over it, no allocation.
-func (m *meter) add(pcm []int16) {
+// add takes one chunk into account: one pass over it, no allocation. It returns the
+// chunk's largest sample; 0 is digital silence.
+func (m *meter) add(pcm []int16) (loudest int32) {
 	var peak int32
 	var power int64
 	for _, v := range pcm {
@@ -33,12 +34,13 @@ func (m *meter) add(pcm []int16) {
 	}
 	m.peaks[m.next], m.powers[m.next] = peak, power/int64(max(len(pcm), 1))
 	m.next = (m.next + 1) % levelChunks
-	peak, power = 0, 0
+	loudest, peak, power = peak, 0, 0
 	for i, p := range m.peaks {
 		peak, power = max(peak, p), power+m.powers[i]
 	}
 	rms := math.Sqrt(float64(power)/levelChunks) / 32768
 	m.packed.Store(uint64(math.Float32bits(float32(peak)/32768))<<32 | uint64(math.Float32bits(float32(rms))))
+	return loudest
 }
 
 func (m *meter) level() Level {

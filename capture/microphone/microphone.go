@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"kioskd/capture/soundcard"
 )
 
 const (
@@ -17,18 +19,23 @@ const (
 	// ChunkTime is how long a chunk lasts.
 	ChunkTime = 10 * time.Millisecond
 
-	bufferSamples = 6 * ChunkSamples // 60 ms until an overrun
+	// The reader is woken every 20 ms, which is what a packet of sound holds: to be woken
+	// for each half of it would bring nothing forward.
+	periodSamples = 2 * ChunkSamples
+	bufferSamples = 8 * ChunkSamples // 80 ms until an overrun
 	maxDrain      = 32               // reads in a row before the context is looked at
 	waitSlice     = 50               // ms; how late a cancelled context can be noticed
-	stallAfter    = time.Second      // no sound for so long: the device hangs
+	defaultDevice = "default"
+	recoverPause  = 20 * time.Millisecond
+	stallAfter    = time.Second // no sound for so long: the device hangs
 )
 
 // Why a microphone does not open or stopped. Run's and Open's errors wrap one
 // of these where the caller can do something about it.
 var (
-	ErrNoDevice   = errors.New("no such microphone")         // not plugged in, or its sound server is not there
-	ErrBusy       = errors.New("another program uses it")    // EBUSY
-	ErrPermission = errors.New("this user may not open it")  // EACCES, EPERM
+	ErrNoDevice   = soundcard.ErrNoDevice                    // not plugged in, or its sound server is not there
+	ErrBusy       = soundcard.ErrBusy                        // EBUSY
+	ErrPermission = soundcard.ErrPermission                  // EACCES, EPERM
 	ErrGone       = errors.New("microphone gone")            // unplugged, or its sound server died
 	ErrStalled    = errors.New("no sound within one second") // the device is there and gives nothing
 )
@@ -41,9 +48,10 @@ type Config struct {
 // Microphone is an open capture device.
 type Microphone struct {
 	name     string
-	pcm      *pcm
+	pcm      *soundcard.PCM
 	raw      []int16 // one chunk as the device gives it, 1 or 2 channels
 	fill     int     // frames in raw
+	weak     bool    // it had to be recovered and has given nothing since
 	mono     [ChunkSamples]int16
 	overruns atomic.Uint64
 	chunks   atomic.Uint64
@@ -64,30 +72,36 @@ type Stats struct {
 func Open(cfg Config) (*Microphone, error) {
 	name := cfg.Device
 	if name == "" {
-		name = "default"
+		name = defaultDevice
 	}
-	p, err := openPCM(name, Rate, ChunkSamples, bufferSamples)
+	p, err := soundcard.OpenPCM(name, soundcard.Capture, Rate, periodSamples, bufferSamples)
 	if err != nil {
 		return nil, err
 	}
-	return &Microphone{name: name, pcm: p, raw: make([]int16, ChunkSamples*p.channels)}, nil
+	return &Microphone{name: name, pcm: p, raw: make([]int16, ChunkSamples*p.Channels)}, nil
 }
 
 // Run calls put with each 10 ms of sound, mono, and the instant its first
 // sample was recorded, until ctx ends (nil is returned, within 200 ms) or the
 // device fails (ErrGone, ErrStalled). put must not wait, and must not keep pcm.
-// Run closes the device. It is called once.
+// An overrun and a suspend are recovered from. Run closes the device. It is called
+// once.
 func (m *Microphone) Run(ctx context.Context, put func(pcm []int16, at time.Time)) error {
-	defer m.pcm.close()
+	defer m.pcm.Close()
+	return m.run(ctx, put)
+}
+
+// run is Run without closing, which may hang where run has ended in time.
+func (m *Microphone) run(ctx context.Context, put func(pcm []int16, at time.Time)) error {
 	last := time.Now()
 	for ctx.Err() == nil {
-		got, err := m.next(put)
+		got, err := m.next(ctx, put)
 		if err != nil {
 			return err
 		}
 		now := time.Now()
 		if got {
-			last = now
+			last, m.weak = now, false
 		} else if now.Sub(last) > stallAfter {
 			return fmt.Errorf("cannot go on with microphone %s: %w", m.name, ErrStalled)
 		}
@@ -96,10 +110,10 @@ func (m *Microphone) Run(ctx context.Context, put func(pcm []int16, at time.Time
 }
 
 // next waits for sound for one slice at most and hands on what makes a chunk.
-func (m *Microphone) next(put func([]int16, time.Time)) (got bool, err error) {
-	ready, err := m.pcm.wait(waitSlice)
+func (m *Microphone) next(ctx context.Context, put func([]int16, time.Time)) (got bool, err error) {
+	ready, err := m.pcm.Wait(waitSlice)
 	if err != nil {
-		return false, m.recover(err)
+		return false, m.recover(ctx, err)
 	}
 	if !ready {
 		return false, nil
@@ -107,9 +121,9 @@ func (m *Microphone) next(put func([]int16, time.Time)) (got bool, err error) {
 	// All of it, as a device may wake us less often than every chunk; but not
 	// for ever, as one may also give sound faster than time.
 	for range maxDrain {
-		n, err := m.pcm.read(m.raw[m.fill*m.pcm.channels:])
+		n, err := m.pcm.Read(m.raw[m.fill*m.pcm.Channels:])
 		if err != nil {
-			return got, m.recover(err)
+			return got, m.recover(ctx, err)
 		}
 		if n == 0 {
 			return got, nil
@@ -119,7 +133,11 @@ func (m *Microphone) next(put func([]int16, time.Time)) (got bool, err error) {
 			continue
 		}
 		m.fill = 0
-		held := time.Duration(m.pcm.delay()+ChunkSamples) * time.Second / Rate
+		waiting, err := m.pcm.Delay()
+		if err != nil {
+			waiting = 0 // the next read says what is wrong
+		}
+		held := time.Duration(waiting+ChunkSamples) * time.Second / Rate
 		m.chunks.Add(1)
 		put(m.mixdown(), time.Now().Add(-held))
 	}
@@ -128,7 +146,7 @@ func (m *Microphone) next(put func([]int16, time.Time)) (got bool, err error) {
 
 // mixdown gives the chunk as mono.
 func (m *Microphone) mixdown() []int16 {
-	if m.pcm.channels == 1 {
+	if m.pcm.Channels == 1 {
 		return m.raw
 	}
 	for i := range m.mono {
@@ -137,21 +155,36 @@ func (m *Microphone) mixdown() []int16 {
 	return m.mono[:]
 }
 
-// recover goes on after an overrun or a suspend and gives up on anything else.
-func (m *Microphone) recover(err error) error {
+// recover goes on after an overrun or a suspend and gives up on anything else. A
+// device that needs it again and again is given time in between; one that never
+// comes back ends as ErrStalled.
+func (m *Microphone) recover(ctx context.Context, err error) error {
 	var code syscall.Errno
 	if !errors.As(err, &code) {
 		return err
 	}
-	if code == syscall.EPIPE || code == syscall.ESTRPIPE {
-		m.overruns.Add(1)
-		m.fill = 0
-		failed := m.pcm.recover(code)
-		if failed == nil || errors.Is(failed, syscall.EAGAIN) {
-			return nil // a device that never comes back ends as ErrStalled
-		}
-		err = failed
+	if code != syscall.EPIPE && code != syscall.ESTRPIPE {
+		return m.gone(err)
 	}
+	if m.weak {
+		pause := time.NewTimer(recoverPause)
+		defer pause.Stop()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-pause.C:
+		}
+	} else {
+		m.overruns.Add(1)
+	}
+	m.weak, m.fill = true, 0
+	if failed := m.pcm.Recover(code); failed != nil && !errors.Is(failed, syscall.EAGAIN) {
+		return m.gone(failed)
+	}
+	return nil
+}
+
+func (m *Microphone) gone(err error) error {
 	return fmt.Errorf("cannot go on with microphone %s: %w (%w)", m.name, ErrGone, err)
 }
 

@@ -1,9 +1,11 @@
 package microphone
 
 import (
+	"context"
 	"math"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -140,4 +142,88 @@ func TestMeter(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { m.add(pcm) }); n != 0 {
 		t.Errorf("%v allocations a chunk", n)
 	}
+}
+
+// quiets collects what a pump says of silence.
+func quiets(s *sim) *[]bool {
+	said := &[]bool{}
+	s.k.cfg.Silent = func(on bool) { *said = append(*said, on) }
+	return said
+}
+
+// zeros brings n live chunks of digital silence.
+func (s *sim) zeros(n int) {
+	for range n {
+		s.now = s.now.Add(ChunkTime)
+		s.live(&chunk{}, s.now)
+		s.report()
+	}
+}
+
+func TestPumpTellsOfSilence(t *testing.T) {
+	s := newSim()
+	said := quiets(s)
+	s.zeros(499)
+	if len(*said) != 0 {
+		t.Fatalf("told after 4.99 s: %v", *said)
+	}
+	// A hole that silence stands in for neither counts nor breaks the row.
+	s.idle(10 * time.Second)
+	s.report()
+	if len(*said) != 0 {
+		t.Fatalf("stand-in silence counted: %v", *said)
+	}
+	s.zeros(1)
+	s.zeros(500)
+	if !slices.Equal(*said, []bool{true}) {
+		t.Fatalf("after 5 s: %v", *said)
+	}
+	// One sample that is not zero is a sound, muted or not.
+	s.k.SetMuted(true)
+	c := chunk{}
+	c.pcm[479] = -1
+	s.live(&c, s.now)
+	s.report()
+	if !slices.Equal(*said, []bool{true, false}) {
+		t.Fatalf("after a sound: %v", *said)
+	}
+	// The end of the device is the end of its silence.
+	s.zeros(500)
+	s.k.latest.Store(newState("x", ErrGone))
+	s.report()
+	s.k.latest.Store(newState("x", nil))
+	s.zeros(499)
+	if !slices.Equal(*said, []bool{true, false, true, false}) {
+		t.Fatalf("after another device's 4.99 s: %v", *said)
+	}
+}
+
+// On a clock: five seconds of the device's, to the chunk.
+func TestPumpTellsOfSilenceInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var at []time.Duration
+		k := NewKeeper(KeeperConfig{Silent: func(bool) { at = append(at, time.Since(began)) }})
+		p := &pump{k: k, put: func([]int16, time.Time) {}, clock: began, lastLive: began, silent: true}
+		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
+		defer cancel()
+		queue, fed := make(chan chunk), make(chan struct{})
+		go func() {
+			defer close(fed)
+			for n := 1; ctx.Err() == nil; n++ {
+				time.Sleep(ChunkTime)
+				c := chunk{}
+				c.pcm[0] = int16(n / 1000) // from 10 s on it is a sound
+				select {
+				case queue <- c:
+				case <-ctx.Done():
+				}
+			}
+		}()
+		p.run(ctx, queue)
+		<-fed
+		if !slices.Equal(at, []time.Duration{5 * time.Second, 10 * time.Second}) {
+			t.Errorf("told at %v", at)
+		}
+	})
 }

@@ -135,7 +135,7 @@ func useOwnDevices(o *stage.Options, out io.Writer) {
 		_, _ = fmt.Fprintf(out, "camera      %s (%s)\n", cams[0].Name, cams[0].Path)
 	}
 	if mics, err := microphone.List(); err == nil && len(mics) > 0 {
-		o.Microphone = mics[0].ID
+		o.Microphone = mics[0].Device
 		_, _ = fmt.Fprintf(out, "microphone  %s\n", mics[0].Name)
 	}
 }

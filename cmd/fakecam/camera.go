@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -18,95 +19,87 @@ import (
 type camera struct {
 	rig   *rig
 	index int // in the process
-	minor int // N of videoN
-	name  string
+	start int // N of videoN that it was started with
+	id    identity
 	dev   *v4l2.Device
-	links [][2]string // name, target
-	udev  bool
+	at    atomic.Pointer[node]
+	moves atomic.Uint64
+	meta  bool // it has a metadata node, videoN+1
 
-	mu sync.Mutex // one plug or unplug at a time
-	in bool
+	mu    sync.Mutex // one plug, unplug or move at a time
+	in    bool
+	plugs int
+	taken map[string]string // links of by-id and by-path: claims
 }
 
+// node is a device node: videoN.
+type node struct {
+	minor int
+	name  string
+}
+
+func newNode(minor int) *node { return &node{minor, fmt.Sprintf("video%d", minor)} }
+
 func newCamera(i int, o options, r *rig) *camera {
-	minor := o.first + i
-	c := &camera{rig: r, index: i, minor: minor, name: fmt.Sprintf("video%d", minor), udev: o.udev}
-	if o.dev != "" {
-		back := filepath.Join("..", "..", c.name)
-		c.links = [][2]string{
-			{filepath.Join(o.dev, c.name), filepath.Join(o.mount, c.name)},
-			{filepath.Join(o.dev, "v4l/by-id/usb-"+o.usbName(minor)+"-video-index0"), back},
-			{filepath.Join(o.dev, fmt.Sprintf("v4l/by-path/pci-0000:00:14.0-usb-0:%d:1.0-video-index0", minor+1)), back},
-		}
-	}
+	c := &camera{rig: r, index: i, start: o.minor(i), id: o.identity(i), meta: o.metadata, taken: map[string]string{}}
+	c.at.Store(newNode(c.start))
 	return c
 }
 
-// Present, Open, Allowed and Interrupt are for package fuse.
-func (c *camera) Present() bool           { return c.dev.Present() }
-func (c *camera) Allowed(uid uint32) bool { return c.dev.Allowed(uid) }
-func (c *camera) Interrupt(id uint64)     { c.dev.Interrupt(id) }
-func (c *camera) Open(uid uint32) (fuse.Handle, unix.Errno) {
-	h, e := c.dev.Open(uid)
-	if e != 0 {
-		return nil, e
+// node is where the camera is now.
+func (c *camera) node() *node { return c.at.Load() }
+
+// minors are the numbers of its nodes when the first is at n.
+func (c *camera) minors(n int) []int {
+	if c.meta {
+		return []int{n, n + 1}
 	}
-	return handle{h}, 0
+	return []int{n}
 }
 
-// handle gives the device its calls.
+// Node, Open, Allowed and Interrupt are for package fuse.
+func (c *camera) Node() (string, int, bool) {
+	n := c.node()
+	return n.name, n.minor, c.dev.Present()
+}
+func (c *camera) Allowed(uid uint32) bool  { return c.dev.Allowed(uid) }
+func (c *camera) Interrupt(id uint64)      { c.dev.Interrupt(id) }
+func (c *camera) Open(call *fuse.OpenCall) { c.dev.Open(openCall{call}) }
+
+// openCall and handle give the device its calls.
+type openCall struct{ *fuse.OpenCall }
+
+func (o openCall) Reply(h *v4l2.Handle, e unix.Errno) bool {
+	return o.OpenCall.Reply(handle{h}, e)
+}
+
 type handle struct{ *v4l2.Handle }
 
 func (h handle) Ioctl(c *fuse.Call) { h.Handle.Ioctl(c) }
 
+// metaFile is the fuse.File of a camera's metadata node.
+type metaFile struct{ *camera }
+
+func (m metaFile) Node() (string, int, bool) {
+	n := newNode(m.node().minor + 1)
+	return n.name, n.minor, m.dev.Present()
+}
+
+func (m metaFile) Open(call *fuse.OpenCall) {
+	h, e := m.dev.Meta().Open(call.UID())
+	call.Reply(metaHandle{h}, e)
+}
+
+// Interrupt does nothing: every request is answered at once.
+func (m metaFile) Interrupt(uint64) {}
+
+type metaHandle struct{ *v4l2.MetaHandle }
+
+func (h metaHandle) Ioctl(c *fuse.Call) { h.MetaHandle.Ioctl(c) }
+
 // Wake and Store are for package v4l2.
 func (c *camera) Wake(key uint64)              { c.rig.server.Wake(key) }
 func (c *camera) Store(off int64, data []byte) { c.rig.server.StoreData(c.index, off, data) }
-
-// plug brings the camera in and makes its links; the device is there before
-// its name is.
-func (c *camera) plug() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.in {
-		return nil
-	}
-	c.dev.Plug()
-	for _, l := range c.links {
-		if err := link(l[0], l[1]); err != nil {
-			return err
-		}
-	}
-	c.in = true
-	return c.tell()
-}
-
-// unplug takes the links and then the camera away.
-func (c *camera) unplug() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.in {
-		return nil
-	}
-	var err error
-	for _, l := range c.links {
-		if e := os.Remove(l[0]); e != nil && !errors.Is(e, os.ErrNotExist) {
-			err = errors.Join(err, fmt.Errorf("cannot remove the link of %s: %w", c.name, e))
-		}
-	}
-	c.dev.Unplug()
-	c.in = false
-	return errors.Join(err, c.tell())
-}
-
-// tell writes the event into the frame log and sends udev's message.
-func (c *camera) tell() error {
-	c.rig.journal.event(c.minor, c.in)
-	if !c.udev {
-		return nil
-	}
-	return sendUdev(c.minor, c.in)
-}
 
 // link makes a symbolic link, in place of an older one.
 func link(name, target string) error {

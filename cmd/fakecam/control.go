@@ -96,7 +96,7 @@ func (c *control) talk(conn net.Conn) {
 			return
 		}
 		answer := "ok"
-		cmd, err := parseCommand(in.Text(), c.cams[0].minor, len(c.cams))
+		cmd, err := parseCommand(in.Text(), c.roster())
 		if err == nil {
 			var rest string
 			rest, err = cmd.do(c.cams)
@@ -112,6 +112,15 @@ func (c *control) talk(conn net.Conn) {
 			return
 		}
 	}
+}
+
+// roster is how the cameras are called at this moment.
+func (c *control) roster() []called {
+	r := make([]called, len(c.cams))
+	for i, cam := range c.cams {
+		r[i] = called{cam.node().minor, cam.start}
+	}
+	return r
 }
 
 // close ends every connection and waits for their goroutines.

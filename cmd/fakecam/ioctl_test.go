@@ -13,7 +13,10 @@ const (
 	reqbufs  = 0xc0145608
 	qbuf     = 0xc058560f
 	dqbuf    = 0xc0585611
+	querybuf = 0xc0585609
 	streamon = 0x40045612
+	gFmt     = 0xc0d05604
+	sFmt     = 0xc0d05605
 )
 
 func ioctl(fd int, code uintptr, arg []byte) error {
@@ -30,6 +33,9 @@ func args(n int, v ...uint32) []byte {
 	}
 	return b
 }
+
+// word is the 32-bit word at off.
+func word(b []byte, off int) uint32 { return binary.NativeEndian.Uint32(b[off:]) }
 
 // streamOn asks for two buffers, queues them and starts the camera.
 func streamOn(fd int) error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -31,9 +32,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(binaryEnv) == "" {
 		os.Exit(outside())
 	}
-	if err := camns.Setup(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	// A fuzzing worker is a child of the test that has made the devices already.
+	if !slices.Contains(os.Args, "-test.fuzzworker") {
+		if err := camns.Setup(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
-	"strings"
+	"slices"
 
 	"kioskd/cmd/fakecam/camns"
 	"kioskd/cmd/fakecam/fuse"
@@ -26,10 +25,13 @@ type options struct {
 	n     int
 	first int
 
-	counterBase  int64 // -1: by the camera's number
-	name, serial string
-	shutter      bool
-	oneBus       bool
+	counterBase int64 // -1: by the camera's number
+	name        string
+	ids         []identity // by camera; a product without a text is named after name
+	metadata    bool
+	shutter     bool
+	oneBus      bool
+	busRoom     int64 // bytes a second; 0: no bound
 
 	mode  fuse.Mode
 	fps   int
@@ -37,7 +39,10 @@ type options struct {
 	only  v4l2.Only
 	ctl   string
 	log   string
-	udev  bool
+	sys   string
+
+	udev    bool
+	uevents uevents
 }
 
 // parseOptions reads the command line; usage and mistakes in flags go to w too.
@@ -56,9 +61,18 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	f.IntVar(&o.first, "first", 0, "number of the first camera: N of /dev/videoN")
 	f.Int64Var(&o.counterBase, "counter-base", -1, "frames of the first camera count from this, those of each further one from a million more; -1: a million times -first")
 	f.StringVar(&o.name, "name", defaultName, "the cameras' name; the default, and a name of several, gets the number put behind it")
-	f.StringVar(&o.serial, "serial", "", "serial number in v4l/by-id; the camera's number is put behind it where there are several")
+	var l lists
+	f.StringVar(&l.product, "product", "", "the cameras' USB product `texts` and names, instead of -name: one for all, or a comma-separated list")
+	f.StringVar(&l.serial, "serial", "", "their serial `numbers`: one for all, or a list, in which an empty one is none")
+	f.StringVar(&l.maker, "vendor", "", "their USB manufacturer `texts`: one for all, or a list")
+	f.StringVar(&l.usbID, "usb-id", "1209:ca01", "their idVendor:idProduct in `hex`: one for all, or a list")
+	f.StringVar(&l.port, "port", "", "USB `ports` they are plugged into, as 1-2 or 1-2.4: a list; without it the N of videoN and 1")
+	f.BoolVar(&o.metadata, "metadata", false, "each camera has a second node, videoN+1, for metadata; the next camera is at N+2")
+	f.StringVar(&o.sys, "sys", sysAuto, "make the cameras' sysfs entries in this `folder`; auto: in "+camns.CharDir+" where that is private, empty: nowhere")
+	uevent := f.String("uevent", string(ueventsAuto), "let the kernel send its uevents at plug and unplug: on, off, or auto: where no udevd runs, which would believe them")
 	f.BoolVar(&o.shutter, "shutter", true, "cameras have a privacy shutter (V4L2_CID_PRIVACY)")
 	f.BoolVar(&o.oneBus, "one-bus", false, "the cameras share a bus that carries one stream: a second STREAMON gives ENOSPC")
+	f.Int64Var(&o.busRoom, "bus-room", 0, "the cameras share a bus that carries so many bytes a second: a STREAMON that does not fit gives ENOSPC")
 	mode := f.String("mode", string(fuse.Auto), "how clients map frames: auto, passthrough or store")
 	f.IntVar(&o.fps, "fps", 0, "real frame rate whatever the client asks for; 0: as asked")
 	scene := f.String("scene", string(picture.Bars), "bars, or webcam (texture, moving head, sensor noise)")
@@ -72,19 +86,36 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("cannot understand %q: flags only, or ns CMD", f.Arg(0))
 	}
+	if err := o.words(*mode, *scene, *only, *uevent); err != nil {
+		return o, err
+	}
+	if err := o.check(); err != nil {
+		return o, err
+	}
 	var err error
-	if o.mode, err = fuse.ParseMode(*mode); err != nil {
+	if o.ids, err = l.identities(o.n); err != nil {
 		return o, err
 	}
-	if o.scene, err = picture.ParseScene(*scene); err != nil {
-		return o, err
+	return o, o.checkPorts()
+}
+
+// words reads the flags that are one of several words.
+func (o *options) words(mode, scene, only, uevent string) (err error) {
+	if o.mode, err = fuse.ParseMode(mode); err != nil {
+		return err
 	}
-	switch o.only = v4l2.Only(*only); o.only {
+	if o.scene, err = picture.ParseScene(scene); err != nil {
+		return err
+	}
+	switch o.only = v4l2.Only(only); o.only {
 	case v4l2.OnlyAll, v4l2.OnlyMJPEG, v4l2.OnlyYUYV:
 	default:
-		return o, fmt.Errorf("cannot offer only %q: use mjpeg or yuyv", *only)
+		return fmt.Errorf("cannot offer only %q: use mjpeg or yuyv", only)
 	}
-	return o, o.check()
+	if o.uevents = uevents(uevent); !slices.Contains([]uevents{ueventsAuto, ueventsOn, ueventsOff}, o.uevents) {
+		return fmt.Errorf("cannot send uevents %q: use auto, on or off", uevent)
+	}
+	return nil
 }
 
 // check looks at the numbers and words.
@@ -92,14 +123,14 @@ func (o options) check() error {
 	if o.n < 1 || o.n > camns.MaxCameras {
 		return fmt.Errorf("cannot make %d cameras: use 1 to %d", o.n, camns.MaxCameras)
 	}
-	if o.first < 0 || o.first+o.n > camns.MaxCameras {
+	if o.first < 0 || o.minor(o.n) > camns.MaxCameras {
 		return fmt.Errorf("cannot number %d cameras from %d: the last may be %d", o.n, o.first, camns.MaxCameras-1)
 	}
 	if o.counterBase < -1 || o.counterBase > math.MaxUint32 {
 		return fmt.Errorf("cannot count from %d: use 0 to %d", o.counterBase, uint32(math.MaxUint32))
 	}
-	if !plain(o.name, 1, 31) || !plain(o.serial, 0, 64) {
-		return fmt.Errorf("cannot use name %q and serial %q: 31 and 64 letters, digits, spaces, - _ . at most", o.name, o.serial)
+	if !plain(o.name, 1, 31) {
+		return fmt.Errorf("cannot use name %q: 31 letters, digits, spaces, - _ . at most", o.name)
 	}
 	if o.fps < 0 || o.fps > 240 {
 		return fmt.Errorf("cannot make %d frames a second: use 1 to 240, or 0", o.fps)
@@ -126,22 +157,38 @@ func (o options) base(i int) uint32 {
 	return uint32(from + int64(i)*counterStep) // past 32 bits it begins anew
 }
 
-// card is the name of camera minor.
-func (o options) card(minor int) string {
-	if o.n > 1 || o.name == defaultName {
-		return fmt.Sprintf("%s %d", o.name, minor)
+// minor is the N of videoN of the process's camera i.
+func (o options) minor(i int) int {
+	if o.metadata {
+		return o.first + 2*i
 	}
-	return o.name
+	return o.first + i
 }
 
-// usbName is what udev would make of name and serial: ID_SERIAL.
-func (o options) usbName(minor int) string {
-	s := o.card(minor)
-	if o.serial != "" {
-		s += "_" + o.serial
-		if o.n > 1 {
-			s += strconv.Itoa(minor)
+// identity is what the process's camera i says of itself.
+func (o options) identity(i int) identity {
+	id := o.ids[i]
+	if id.product == "" {
+		id.product = o.name
+		if o.n > 1 || o.name == defaultName {
+			id.product = fmt.Sprintf("%s %d", o.name, o.minor(i))
 		}
 	}
-	return strings.ReplaceAll(s, " ", "_")
+	if id.port == "" {
+		id.port = fmt.Sprintf("1-%d", o.minor(i)+1)
+	}
+	return id
+}
+
+// checkPorts wants each camera at a port of its own.
+func (o options) checkPorts() error {
+	seen := map[string]bool{}
+	for i := range o.n {
+		p := o.identity(i).port
+		if seen[p] {
+			return fmt.Errorf("cannot plug two cameras into port %s: give each its own with -port", p)
+		}
+		seen[p] = true
+	}
+	return nil
 }

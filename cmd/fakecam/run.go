@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,9 @@ const readyWait = 5 * time.Second
 
 // rig is all the cameras and what joins them.
 type rig struct {
+	opts    options
+	sys     sysfs
+	moves   sync.Mutex // one move at a time
 	cams    []*camera
 	server  *fuse.Server
 	journal *journal
@@ -35,7 +39,7 @@ func run(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (er
 	if err != nil {
 		return err
 	}
-	r := &rig{journal: j, log: log}
+	r := &rig{opts: o, sys: findSysfs(o.sys, o.dev), journal: j, log: log}
 	defer func() { err = errors.Join(err, r.closeCameras(), j.close()) }()
 	if err := r.makeCameras(o); err != nil {
 		return err
@@ -47,15 +51,24 @@ func run(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (er
 	if made {
 		defer func() { _ = os.Remove(o.mount) }() // a folder in use stays
 	}
-	entries := make([]fuse.Entry, len(r.cams))
-	for i, c := range r.cams {
-		mem, fd := c.dev.Memory()
-		entries[i] = fuse.Entry{Name: c.name, Minor: c.minor, Memory: mem, FD: fd, File: c}
-	}
-	if r.server, err = fuse.Mount(o.mount, o.mode, entries, log); err != nil {
+	if r.server, err = fuse.Mount(o.mount, o.mode, r.files(), log); err != nil {
 		return err
 	}
 	return r.serve(ctx, o, stdout)
+}
+
+// files are the cameras' files: first each camera's own, by its index, then the
+// metadata nodes. Nobody maps those; they have the camera's memory to be alike.
+func (r *rig) files() []fuse.Entry {
+	var own, meta []fuse.Entry
+	for _, c := range r.cams {
+		mem, fd := c.dev.Memory()
+		own = append(own, fuse.Entry{Memory: mem, FD: fd, File: c})
+		if c.meta {
+			meta = append(meta, fuse.Entry{Memory: mem, FD: fd, File: metaFile{c}})
+		}
+	}
+	return append(own, meta...)
 }
 
 // serve runs the mounted rig and takes it down.
@@ -110,13 +123,13 @@ func (r *rig) serve(ctx context.Context, o options, stdout io.Writer) (err error
 func (r *rig) makeCameras(o options) error {
 	studio := picture.NewStudio(o.scene)
 	var bus *v4l2.Bus
-	if o.oneBus {
-		bus = &v4l2.Bus{}
+	if o.oneBus || o.busRoom > 0 {
+		bus = &v4l2.Bus{Room: max(o.busRoom, 0)}
 	}
 	for i := range o.n {
 		c := newCamera(i, o, r)
 		dev, err := v4l2.New(v4l2.Options{
-			Minor: c.minor, Base: o.base(i), Card: o.card(c.minor), Only: o.only, FPS: o.fps, Shutter: o.shutter, Bus: bus,
+			Minor: c.start, Port: c.id.ports(), Base: o.base(i), Card: c.id.product, Only: o.only, FPS: o.fps, Shutter: o.shutter, Bus: bus,
 			Painter: studio.Painter(), Kernel: c, Record: r.journal.frame(), Log: r.log,
 		})
 		if err != nil {
@@ -149,7 +162,7 @@ func (r *rig) report() {
 	r.log.Info("cameras end", "user", time.Duration(u.Utime.Nano()), "system", time.Duration(u.Stime.Nano()))
 	for _, c := range r.cams {
 		s := c.dev.Stats()
-		r.log.Info("camera", "name", c.name, "frames", s.Frames, "drops", s.Drops, "late", s.Late)
+		r.log.Info("camera", "name", c.node().name, "frames", s.Frames, "drops", s.Drops, "late", s.Late)
 	}
 }
 

@@ -15,19 +15,29 @@ const (
 	udevHead  = 40
 )
 
-// udevMessage is what udevd multicasts when camera minor comes or goes: struct
-// udev_monitor_netlink_header of libudev-monitor.c, then NAME=value strings.
-func udevMessage(minor int, in bool, seq int64) []byte {
+// udevMessage is what udevd multicasts when videoN, the i-th node of a camera,
+// comes or goes: struct udev_monitor_netlink_header of libudev-monitor.c, then
+// NAME=value strings.
+func udevMessage(u usb, i, minor int, in bool, seq int64) []byte {
 	action := "remove"
 	if in {
 		action = "add"
 	}
-	props := strings.Join([]string{
-		"ACTION=" + action,
-		fmt.Sprintf("DEVPATH=/devices/pci0000:00/0000:00:14.0/usb1/1-%d/1-%d:1.0/video4linux/video%d", minor+1, minor+1, minor),
-		"SUBSYSTEM=video4linux", "MAJOR=81", fmt.Sprintf("MINOR=%d", minor), fmt.Sprintf("DEVNAME=/dev/video%d", minor),
-		fmt.Sprintf("SEQNUM=%d", seq), "USEC_INITIALIZED=1", "ID_V4L_CAPABILITIES=:capture:", "",
-	}, "\x00")
+	capabilities := ":capture:"
+	if i > 0 {
+		capabilities = ":" // metadata is nothing that v4l_id knows
+	}
+	p := []string{
+		"ACTION=" + action, "DEVPATH=" + u.nodePath(minor), "SUBSYSTEM=video4linux",
+		"MAJOR=81", fmt.Sprintf("MINOR=%d", minor), fmt.Sprintf("DEVNAME=/dev/video%d", minor),
+		fmt.Sprintf("SEQNUM=%d", seq), "USEC_INITIALIZED=1", "ID_V4L_VERSION=2", "ID_V4L_PRODUCT=" + u.product, "ID_V4L_CAPABILITIES=" + capabilities,
+		"ID_BUS=usb", fmt.Sprintf("ID_VENDOR_ID=%04x", u.vendor), fmt.Sprintf("ID_MODEL_ID=%04x", u.model),
+		"ID_SERIAL=" + u.idSerial(), "ID_PATH=" + u.idPath(),
+	}
+	if u.serial != "" {
+		p = append(p, "ID_SERIAL_SHORT="+u.serial)
+	}
+	props := strings.Join(append(p, ""), "\x00")
 	h := make([]byte, udevHead)
 	copy(h, "libudev")
 	binary.BigEndian.PutUint32(h[8:], udevMagic)
@@ -38,18 +48,20 @@ func udevMessage(minor int, in bool, seq int64) []byte {
 	return append(h, props...)
 }
 
-// sendUdev multicasts it to libudev clients. Those listen only where
-// /run/udev/control is there.
-func sendUdev(minor int, in bool) error {
+// sendUdev multicasts it for each node to libudev clients. Those listen only
+// where /run/udev/control is there.
+func sendUdev(u usb, minors []int, in bool) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
 		return fmt.Errorf("cannot open a uevent socket: %w", err)
 	}
 	defer unix.Close(fd)
-	msg := udevMessage(minor, in, time.Now().UnixMilli())
-	err = unix.Sendto(fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: udevGroup})
-	if err != nil && err != unix.ECONNREFUSED { // refused: nobody listens
-		return fmt.Errorf("cannot send udev's message (run as root): %w", err)
+	for i, n := range minors {
+		msg := udevMessage(u, i, n, in, time.Now().UnixMilli())
+		err = unix.Sendto(fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: udevGroup})
+		if err != nil && err != unix.ECONNREFUSED { // refused: nobody listens
+			return fmt.Errorf("cannot send udev's message (run as root): %w", err)
+		}
 	}
 	return nil
 }

@@ -6,20 +6,35 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"kioskd/cmd/fakecam/camns"
 	"kioskd/cmd/fakecam/fuse"
 	"kioskd/cmd/fakecam/picture"
 	"kioskd/cmd/fakecam/v4l2"
 )
 
 func TestParseCommand(t *testing.T) {
+	roster := []called{{3, 3}, {4, 4}, {9, 5}}
 	for line, want := range map[string]command{
 		"unplug 3":          {verb: "unplug"},
 		"plug 4":            {verb: "plug", camera: 1},
-		"  stall   4  250 ": {verb: "stall", camera: 1, stall: 250 * time.Millisecond},
+		"  stall   4  250 ": {verb: "stall", camera: 1, pause: 250 * time.Millisecond},
+		"hang 3 0":          {verb: "hang"},
+		"move 4 15":         {verb: "move", camera: 1, to: 15},
+		"unplug 9":          {verb: "unplug", camera: 2},
+		"unplug 5":          {verb: "unplug", camera: 2}, // what it was started with
+		"control 3 gain":    {verb: "control", name: "gain"},
+		"garbage 3 on":      {verb: "garbage", on: true},
+		"short on":          {verb: "short", camera: -1, on: true},
+		"oversize 4 off":    {verb: "oversize", camera: 1},
+		"wrongsize 3 on":    {verb: "wrongsize", on: true},
+		"uneven off":        {verb: "uneven", camera: -1},
+		"revoke 3 on":       {verb: "revoke", on: true},
 		"openers 4":         {verb: "openers", camera: 1},
 		"stats 3":           {verb: "stats"},
 		"deny 1000":         {verb: "deny", camera: -1, uid: 1000},
@@ -30,16 +45,18 @@ func TestParseCommand(t *testing.T) {
 		"shutter on":        {verb: "shutter", camera: -1, on: true},
 		"shutter 4 off":     {verb: "shutter", camera: 1},
 	} {
-		if got, err := parseCommand(line, 3, 2); err != nil || got != want {
+		if got, err := parseCommand(line, roster); err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", line, got, err, want)
 		}
 	}
 	for _, line := range []string{
-		"", " ", "unplug", "unplug 2", "unplug 5", "unplug -1", "unplug 3 1", "unplug x", "stall 3", "stall 3 -1", "stall 3 3600001", "stall 3 x",
+		"", " ", "unplug", "unplug 2", "unplug 6", "unplug -1", "unplug 3 1", "unplug x", "stall 3", "stall 3 -1", "stall 3 3600001", "stall 3 x",
 		"stall 3 1 1", "UNPLUG 3", "plug 99999999999999999999", "openers", "stats 3 0",
 		"deny", "deny -1", "deny root", "deny 4294967295", "deny 2 all", "deny 3 all all", "allow", "allow 3 x", "shutter", "shutter 3", "shutter open",
+		"hang 3", "hang 3 x", "hang 3 3600001", "move 3", "move 3 16", "move 3 -1", "move 3 x", "control 3", "control 3 a b",
+		"garbage", "garbage 3", "garbage 7 on", "garbage 3 maybe", "short 3 on off", "revoked 3 on",
 	} {
-		if got, err := parseCommand(line, 3, 2); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
+		if got, err := parseCommand(line, roster); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
 			t.Errorf("%q: %+v, %v; want an error", line, got, err)
 		}
 	}
@@ -50,62 +67,47 @@ func FuzzParseCommand(f *testing.F) {
 	f.Add("stall 1 500")
 	f.Add("deny 1 65534")
 	f.Add("shutter on")
+	f.Add("move 1 9")
+	f.Add("hang 0 250")
+	f.Add("wrongsize 0 on")
+	f.Add("control 1 zoom_absolute")
 	f.Fuzz(func(t *testing.T, line string) {
-		c, err := parseCommand(line, 0, 2)
-		if err == nil && (c.camera < -1 || c.camera > 1 || c.camera < 0 && c.verb != "deny" && c.verb != "allow" && c.verb != "shutter" || c.stall < 0 || c.stall > maxStall) {
+		c, err := parseCommand(line, []called{{0, 0}, {7, 1}})
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "cannot ") {
+				t.Errorf("%q: %v", line, err)
+			}
+			return
+		}
+		forAll := c.verb == "deny" || c.verb == "allow" || c.verb == "shutter" || slices.Contains(v4l2.Faults(), v4l2.Fault(c.verb))
+		if c.camera < -1 || c.camera > 1 || c.camera < 0 && !forAll || c.pause < 0 || c.pause > maxPause ||
+			c.to < 0 || c.to >= camns.MaxCameras || (c.verb == "control") != (c.name != "") {
 			t.Errorf("%q: %+v", line, c)
 		}
 	})
 }
 
 func TestParseOptions(t *testing.T) {
-	o, err := parseOptions(strings.Fields("-mount /m -dev /d -n 3 -mode store -fps 15 -scene webcam -only mjpeg -ctl /c -log /l -udev -first 2 -counter-base 7 -name Exam -serial A1 -shutter=false -one-bus"), io.Discard)
+	o, err := parseOptions(strings.Fields("-mount /m -dev /d -n 3 -mode store -fps 15 -scene webcam -only mjpeg -ctl /c -log /l -udev -first 2 -counter-base 7 -name Exam -serial A1,A2,A3 -product P -vendor V -usb-id 46D:82d -port 1-1,1-2.4,2-1 -metadata -sys /s -uevent off -shutter=false -one-bus"), io.Discard)
 	want := options{
 		mount: "/m", dev: "/d", n: 3, mode: fuse.Store, fps: 15, scene: picture.Webcam, only: v4l2.OnlyMJPEG, ctl: "/c", log: "/l", udev: true,
-		first: 2, counterBase: 7, name: "Exam", serial: "A1", oneBus: true,
+		first: 2, counterBase: 7, name: "Exam", oneBus: true, metadata: true, sys: "/s", uevents: ueventsOff,
+		ids: []identity{
+			{maker: "V", product: "P", serial: "A1", vendor: 0x46d, model: 0x82d, port: "1-1"},
+			{maker: "V", product: "P", serial: "A2", vendor: 0x46d, model: 0x82d, port: "1-2.4"},
+			{maker: "V", product: "P", serial: "A3", vendor: 0x46d, model: 0x82d, port: "2-1"},
+		},
 	}
-	if err != nil || o != want {
+	if err != nil || !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, %v; want %+v", o, err, want)
 	}
 	o, err = parseOptions(nil, io.Discard)
-	want = options{mount: "/run/fakecam", n: 1, mode: fuse.Auto, scene: picture.Bars, counterBase: -1, name: "Fake HD Camera", shutter: true}
-	if err != nil || o != want {
+	want = options{
+		mount: "/run/fakecam", n: 1, mode: fuse.Auto, scene: picture.Bars, counterBase: -1, name: "Fake HD Camera", shutter: true,
+		sys: "auto", uevents: ueventsAuto, ids: []identity{{vendor: 0x1209, model: 0xca01}},
+	}
+	if err != nil || !reflect.DeepEqual(o, want) {
 		t.Errorf("defaults %+v, %v; want %+v", o, err, want)
-	}
-}
-
-// Cameras of several processes, and of one, are told apart by all they say.
-func TestNames(t *testing.T) {
-	for _, c := range []struct {
-		args      string
-		i         int
-		card, usb string
-		base      uint32
-	}{
-		{"", 0, "Fake HD Camera 0", "Fake_HD_Camera_0", 0},
-		{"-first 1", 0, "Fake HD Camera 1", "Fake_HD_Camera_1", 1_000_000},
-		{"-n 2", 1, "Fake HD Camera 1", "Fake_HD_Camera_1", 1_000_000},
-		{"-first 1 -counter-base 77", 0, "Fake HD Camera 1", "Fake_HD_Camera_1", 77},
-		{"-n 2 -counter-base 77", 1, "Fake HD Camera 1", "Fake_HD_Camera_1", 1_000_077},
-		{"-name Face -serial A1", 0, "Face", "Face_A1", 0},
-		{"-n 2 -first 4 -name Exam.Cam -serial A", 1, "Exam.Cam 5", "Exam.Cam_5_A5", 5_000_000},
-	} {
-		o, err := parseOptions(strings.Fields(c.args), io.Discard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		minor := o.first + c.i
-		if card, usb, base := o.card(minor), o.usbName(minor), o.base(c.i); card != c.card || usb != c.usb || base != c.base {
-			t.Errorf("%q: %s, %s, from %d; want %+v", c.args, card, usb, base, c)
-		}
-	}
-	for _, bad := range []string{"-first -1", "-first 16", "-first 15 -n 2", "-counter-base -2", "-counter-base 4294967296", "-name a/b", "-serial ..%"} {
-		if _, err := parseOptions(strings.Fields(bad), io.Discard); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
-			t.Errorf("%s: %v, want an error", bad, err)
-		}
-	}
-	if _, err := parseOptions([]string{"-name", ""}, io.Discard); err == nil {
-		t.Error("a camera without a name")
 	}
 }
 
@@ -189,17 +191,21 @@ func TestJournal(t *testing.T) {
 // The layout of libudev's message; the hash of the subsystem is what libudev
 // filters by (MurmurHash2, seed 0).
 func TestUdevMessage(t *testing.T) {
-	m := udevMessage(1, true, 77)
+	u := usb{identity{product: "Exam Cam", serial: "S1", vendor: 0x46d, model: 0x82d, port: "1-2.4"}, 5}
+	m := udevMessage(u, 0, 1, true, 77)
 	if string(m[:8]) != "libudev\x00" || binary.BigEndian.Uint32(m[8:]) != udevMagic || binary.NativeEndian.Uint32(m[16:]) != 40 || int(binary.NativeEndian.Uint32(m[20:])) != len(m)-40 {
 		t.Errorf("header % x", m[:40])
 	}
 	props := bytes.Split(bytes.TrimSuffix(m[40:], []byte{0}), []byte{0})
-	for _, want := range []string{"ACTION=add", "SUBSYSTEM=video4linux", "DEVNAME=/dev/video1", "MINOR=1", "SEQNUM=77"} {
+	for _, want := range []string{
+		"ACTION=add", "SUBSYSTEM=video4linux", "DEVNAME=/dev/video1", "MINOR=1", "SEQNUM=77", "ID_SERIAL=Exam_Cam_S1", "ID_SERIAL_SHORT=S1", "ID_VENDOR_ID=046d",
+		"ID_PATH=pci-0000:00:14.0-usb-0:2.4:1.0", "DEVPATH=/devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2.4/1-2.4:1.0/video4linux/video1",
+	} {
 		if !strings.Contains(string(bytes.Join(props, []byte("\n")))+"\n", want+"\n") {
 			t.Errorf("%s is not in %q", want, props)
 		}
 	}
-	if !strings.Contains(string(udevMessage(0, false, 1)), "ACTION=remove\x00") {
+	if !strings.Contains(string(udevMessage(u, 1, 2, false, 1)), "ACTION=remove\x00") {
 		t.Error("no remove")
 	}
 	for s, want := range map[string]uint32{"": 0, "a": 0x92685f5e, "abcd": 0x26873021} {

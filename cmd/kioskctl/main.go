@@ -43,7 +43,12 @@ type cli struct {
 	Chat        chatCmd        `cmd:"" help:"Say something in the chat, or open and print it."`
 	Report      reportCmd      `cmd:"" help:"Report an issue, or open the reporting flow on the screen."`
 	End         endCmd         `cmd:"" help:"End the call."`
-	Devices     devicesCmd     `cmd:"" help:"List cameras, microphones and speakers."`
+	Devices     devicesCmd     `cmd:"" help:"List cameras, microphones and speakers, and say what is wrong with them."`
+	Role        roleCmd        `cmd:"" help:"Say which device has a role, or give the role to one."`
+	Control     controlCmd     `cmd:"" help:"List, show or set a camera's controls, such as exposure, focus and zoom."`
+	Preview     previewCmd     `cmd:"" help:"Draw what a camera sees, or write it to a file."`
+	Meter       meterCmd       `cmd:"" help:"Show how loud a microphone is."`
+	Tone        toneCmd        `cmd:"" help:"Play a tone on a speaker."`
 	Health      healthCmd      `cmd:"" help:"Say what is wrong; exit code 1 where calls cannot be made."`
 	Reports     reportsCmd     `cmd:"" help:"List the issue reports that wait to be sent, or print one."`
 	Audit       auditCmd       `cmd:"" help:"Print who did what, and whether the journal is whole."`
@@ -78,7 +83,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	kiosk := client.New(client.SocketPath(c.Socket, os.Getenv))
 	defer kiosk.Close()
-	err = parsed.Run(&env{ctx: ctx, kiosk: kiosk, out: stdout, err: stderr})
+	err = parsed.Run(&env{
+		ctx: ctx, kiosk: kiosk, out: stdout, err: stderr,
+		screen: func() screen { return screenOf(stdout, os.Getenv) },
+	})
 	switch {
 	case err == nil:
 		return exitOK

@@ -63,7 +63,7 @@ type kioskKey struct{}
 // N (N event streams are open), await FILE TEXT (it has been written), disk
 // full|ok, condition CODE [SEVERITY], daemon stop|start|ask (for consent), plug (a
 // second camera), say ID TEXT (the clinician in the chat), messages N delivered N,
-// sent ID (the clinic has the report), tamper (with the journal).
+// usedby ID (a technician uses it), sent ID (the clinic has the report), tamper (with the journal).
 func TestRootScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -94,23 +94,16 @@ func commands(t *testing.T) map[string]func(*testscript.TestScript, bool, []stri
 			ts.Check(k.Await(deadline(t), "active", ""))
 		},
 		"watched": func(ts *testscript.TestScript, _ bool, args []string) {
-			k, ctx := of(ts), deadline(t)
-			for fmt.Sprint(k.API.Watchers()) != args[0] {
-				select {
-				case <-ctx.Done():
-					ts.Fatalf("%d streams are open, want %s", k.API.Watchers(), args[0])
-				case <-time.After(2 * time.Millisecond):
-				}
-			}
+			waitFor(t, ts, func() (bool, string) {
+				n := fmt.Sprint(of(ts).API.Watchers())
+				return n == args[0], n + " streams are open, want " + args[0]
+			})
 		},
 		"await": func(ts *testscript.TestScript, _ bool, args []string) {
-			for ctx := deadline(t); !strings.Contains(ts.ReadFile(args[0]), args[1]); {
-				select {
-				case <-ctx.Done():
-					ts.Fatalf("%s never had %q, it is: %s", args[0], args[1], ts.ReadFile(args[0]))
-				case <-time.After(2 * time.Millisecond):
-				}
-			}
+			waitFor(t, ts, func() (bool, string) {
+				text := ts.ReadFile(args[0])
+				return strings.Contains(text, args[1]), fmt.Sprintf("%s never had %q, it is: %s", args[0], args[1], text)
+			})
 		},
 		"disk": func(ts *testscript.TestScript, _ bool, args []string) {
 			var err error
@@ -140,6 +133,12 @@ func commands(t *testing.T) map[string]func(*testscript.TestScript, bool, []stri
 				ts.Check(err)
 			}
 		},
+		"usedby": func(ts *testscript.TestScript, _ bool, args []string) {
+			waitFor(t, ts, func() (bool, string) {
+				u := of(ts).Tools.Technician()
+				return u != nil && u.Device == args[0], "nobody uses " + args[0]
+			})
+		},
 		"plug": func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).Plug() },
 		"say":  func(ts *testscript.TestScript, _ bool, args []string) { of(ts).Say(args[0], args[1]) },
 		"sent": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -147,25 +146,32 @@ func commands(t *testing.T) map[string]func(*testscript.TestScript, bool, []stri
 		},
 		"tamper": func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).Audit.Tamper() },
 		"messages": func(ts *testscript.TestScript, _ bool, args []string) {
-			ctx := deadline(t)
-			for {
-				m := of(ts).Runner.Model()
-				delivered := 0
-				for _, c := range m.Messages {
+			waitFor(t, ts, func() (bool, string) {
+				all, delivered := of(ts).Runner.Model().Messages, 0
+				for _, c := range all {
 					if c.Delivered {
 						delivered++
 					}
 				}
-				if fmt.Sprint(len(m.Messages)) == args[0] && fmt.Sprint(delivered) == args[2] {
-					return
-				}
-				select {
-				case <-ctx.Done():
-					ts.Fatalf("there are %d messages, %d delivered", len(m.Messages), delivered)
-				case <-time.After(2 * time.Millisecond):
-				}
-			}
+				return fmt.Sprint(len(all)) == args[0] && fmt.Sprint(delivered) == args[2],
+					fmt.Sprintf("there are %d messages, %d delivered", len(all), delivered)
+			})
 		},
+	}
+}
+
+// waitFor asks until it is so; otherwise says what is instead.
+func waitFor(t *testing.T, ts *testscript.TestScript, so func() (is bool, otherwise string)) {
+	for ctx := deadline(t); ; {
+		is, otherwise := so()
+		if is {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("%s", otherwise)
+		case <-time.After(2 * time.Millisecond):
+		}
 	}
 }
 
@@ -227,16 +233,5 @@ func TestMessageLine(t *testing.T) {
 	}
 	if got := messageLine(apitype.Message{From: "patient", Text: "hello"}); !strings.HasSuffix(got, " patient: hello (not delivered yet)") {
 		t.Errorf("got %q", got)
-	}
-}
-
-func TestDeviceWords(t *testing.T) {
-	for want, d := range map[string]apitype.Device{
-		"ready": {Present: true, State: "ok"}, "in use": {Present: true, InUse: true}, "not plugged in": {},
-		"no permission": {Present: true, State: "no_permission"}, "shuttered": {Present: true, InUse: true, State: "shuttered"},
-	} {
-		if got := deviceWords(d); got != want {
-			t.Errorf("%+v is %q, want %q", d, got, want)
-		}
 	}
 }

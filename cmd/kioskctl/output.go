@@ -20,12 +20,26 @@ type env struct {
 	ctx      context.Context
 	kiosk    *client.Client
 	out, err io.Writer
+	screen   func() screen // what out is, now: a terminal changes its size
 }
 
 // say prints one line of plain words.
 func (e *env) say(format string, args ...any) error {
 	if _, err := fmt.Fprintf(e.out, format+"\n", args...); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
+	}
+	return nil
+}
+
+// lines prints lines, broken to the terminal's width where it is one.
+func (e *env) lines(lines []string) error {
+	width := e.screen().columns
+	for _, l := range lines {
+		for _, part := range wrap(l, width) {
+			if err := e.say("%s", part); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -108,14 +122,14 @@ func microphoneWords(s *apitype.Session) string {
 	if s.Audio.Muted {
 		return "The microphone is muted."
 	}
-	return "The microphone is on."
+	return "The microphone is on" + either(s.Audio.Hardware, ", but muted by its own button.", ".")
 }
 
 func videoWords(s *apitype.Session) string {
 	if s.Video.Disabled {
 		return "The video is off."
 	}
-	return "The video is on."
+	return "The video is on" + either(s.Video.Hardware, ", but the camera's shutter is closed.", ".")
 }
 
 // onOff reads the optional argument of mute and video: nil toggles.

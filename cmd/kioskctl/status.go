@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"kioskd/daemon/api/apitype"
 )
@@ -36,10 +37,11 @@ func statusLines(s apitype.Status) []string {
 		for _, p := range v.Participants {
 			lines = append(lines, line("participant", "%s, %s, audio %s, video %s", orElse(p.Role, "unknown role"), p.Presence, yesNo(p.Audio), yesNo(p.Video)))
 		}
-		lines = append(lines, line("microphone", "%s", either(v.Audio.Muted, "muted", "on")),
-			line("video", "%s", either(v.Video.Disabled, "off", "on")),
+		lines = append(lines, line("microphone", "%s", either(v.Audio.Muted, "muted", "on")+either(v.Audio.Hardware, ", muted by its own button", "")),
+			line("video", "%s", either(v.Video.Disabled, "off", "on")+either(v.Video.Hardware, ", shutter closed", "")),
 			line("camera", "%s", printable(orElse(v.Camera.Name, orElse(v.Camera.ID, "none")))),
 			line("chat", "%s, %d messages, %d unread", either(v.Chat.Open, "open", "closed"), v.Chat.Total, v.Chat.Unread))
+		lines = append(lines, statisticsLines(line, v.Statistics)...)
 		if v.Report.Submitted != "" {
 			lines = append(lines, line("report", "%s, %s", v.Report.Submitted, either(v.Report.Sent, "sent", "waits to be sent")))
 		}
@@ -49,6 +51,9 @@ func statusLines(s apitype.Status) []string {
 	}
 	for _, d := range s.Devices {
 		lines = append(lines, line("device", "%s: %s, %s", d.Kind, printable(orElse(d.Name, d.ID)), deviceWords(d)))
+	}
+	if t := s.Technician; t != nil {
+		lines = append(lines, line("technician", "uses the %s since %s", printable(t.Kind), t.Since.Local().Format(time.TimeOnly)))
 	}
 	for _, c := range s.Conditions {
 		lines = append(lines, line(c.Severity, "%s: %s %s", c.Code, c.Message, c.Hint))

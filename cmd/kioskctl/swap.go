@@ -4,13 +4,21 @@ import "kioskd/daemon/api/apitype"
 
 // swapCmd uses another camera.
 type swapCmd struct {
-	Camera string `arg:"" optional:"" help:"The camera's id, as devices prints it; without it the next usable one is taken."`
+	Camera string `arg:"" optional:"" help:"The camera: its id, or a part of its id or name, or its role; without it the next usable one is taken."`
 	JSON   bool   `name:"json" help:"Print the answer as JSON."`
 }
 
 // Run does it.
 func (c *swapCmd) Run(e *env) error {
-	a, err := e.kiosk.SwapCamera(e.ctx, c.Camera)
+	id := ""
+	if c.Camera != "" {
+		d, err := e.device(apitype.KindCamera, c.Camera)
+		if err != nil {
+			return err
+		}
+		id = d.ID
+	}
+	a, err := e.kiosk.SwapCamera(e.ctx, id)
 	if err != nil {
 		return err
 	}

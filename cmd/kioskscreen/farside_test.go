@@ -216,6 +216,17 @@ func (f *farSide) eventLocked(name string, data any) string {
 	return fmt.Sprintf("id: e-%d\nevent: %s\ndata: %s\n\n", f.seq, name, text)
 }
 
+// lend says that a technician uses a device of this kind, or with "" that nobody does;
+// the next change tells it.
+func (f *farSide) lend(kind, what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.status.Technician = nil
+	if kind != "" {
+		f.status.Technician = &apitype.Technician{Device: "usb-1", Kind: kind, What: what, Since: time.Now().UTC()}
+	}
+}
+
 // change moves the status and tells the watchers.
 func (f *farSide) change(session *apitype.Session, conditions ...apitype.Condition) {
 	f.mu.Lock()

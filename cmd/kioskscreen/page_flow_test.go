@@ -101,6 +101,17 @@ func (p *tab) chatFails(with func(apitype.Chat) *apitype.Session) {
 			p.t.Errorf("closing sent %s", got.body)
 		}
 	}
+	// The daemon has not closed it: whoever types in it goes on.
+	p.do(chromedp.Focus(chromedp.CSS("#chat-text")))
+	far.reset()
+	p.press("#chat-close")
+	far.await("POST", "/v1/session/chat")
+	p.do(chromedp.Focus(chromedp.CSS("#chat-text")))
+	p.wait(`document.activeElement.id === "chat-text"`)
+	far.change(with(apitype.Chat{Total: 3}))
+	p.wait(`document.getElementById("chat").hidden && document.activeElement.dataset.reference === "chat"`)
+	far.change(with(apitype.Chat{Open: true, Total: 3}))
+	p.wait(`!document.getElementById("chat").hidden && document.activeElement.id === "chat-text"`)
 }
 
 // chatEnds: a daemon that restarts keeps the draft; the end wipes everything.
@@ -109,7 +120,15 @@ func (p *tab) chatEnds(with func(apitype.Chat) *apitype.Session) {
 	p.do(chromedp.SendKeys(chromedp.CSS("#chat-text"), "half-written"))
 	far.stop()
 	p.wait(`document.body.dataset.link === "lost" && document.getElementById("chat").hidden && document.getElementById("chat-list").children.length === 0`)
+	// Its first answers may be no good: it is asked again though nothing changes.
+	far.refuse("GET /v1/session/messages", apitype.NewProblem(503, apitype.CodeStopping, "cannot", "later"))
+	far.reset()
 	far.start()
+	for range 4 {
+		far.await("GET", "/v1/session/messages")
+		far.reset()
+	}
+	far.refuse("GET /v1/session/messages", nil)
 	p.wait(`!document.getElementById("chat").hidden && document.getElementById("chat-text").value === "half-written" && document.getElementById("chat-list").children.length === 1`)
 	far.talk(conversation()...)
 	far.change(with(apitype.Chat{Open: true, Total: 5, Delivered: 2}))

@@ -88,6 +88,12 @@ func scenes() []scene {
 		}), says: "You are muted", buttons: swapButtons, conditions: []apitype.Condition{
 			{Code: "camera_missing", Severity: apitype.SeverityWarning, Message: "no camera"},
 		}},
+		{name: "active_hardware", session: call(apitype.StateActive, func(s *apitype.Session) {
+			s.Audio.Hardware, s.Video.Hardware = true, true
+		}), says: "Your microphone is muted on the device", buttons: allButtons, conditions: []apitype.Condition{
+			{Code: "microphone_shuttered", Severity: apitype.SeverityWarning, Message: "muted"},
+			{Code: "camera_shuttered", Severity: apitype.SeverityWarning, Message: "shut"},
+		}},
 		{name: "two", session: call(apitype.StateActive, people(second())), says: "Wolfeschlegel", buttons: allButtons},
 		{name: "two_interpreter", session: call(apitype.StateActive, people(interpreter())), says: "Sound only", buttons: allButtons},
 		{name: "three", session: call(apitype.StateActive, people(second(), interpreter())), says: "Mia Interpreter", buttons: allButtons},

@@ -77,7 +77,12 @@ func TestMethodsPathsAndTypes(t *testing.T) {
 		{"POST", "/v1/session/messages", "", "", 415, apitype.CodeMediaType},
 		{"POST", "/v1/session/messages", "text/plain", "{}", 415, apitype.CodeMediaType},
 		{"PUT", "/v1/session/permissions", "", "", 415, apitype.CodeMediaType},
-		{"GET", "/v1/devices/x/snapshot", "", "", 404, apitype.CodeNotFound},
+		{"GET", "/v1/devices/x/snapshot", "", "", 404, apitype.CodeNotFound}, // a technician's, as those below
+		{"GET", "/v1/devices/x/level", "", "", 404, apitype.CodeNotFound},
+		{"POST", "/v1/devices/x/tone", "", "", 404, apitype.CodeNotFound},
+		{"PUT", "/v1/devices/x/controls", typeJSON, `{"controls":{"zoom_absolute":100}}`, 404, apitype.CodeNotFound},
+		{"PUT", "/v1/devices/roles/face", typeJSON, `{"device":"x"}`, 404, apitype.CodeNotFound},
+		{"PUT", "/v1/devices", typeJSON, "{}", 405, apitype.CodeMethod},
 		{"POST", "/v1/views/remote/a%2Fb", typeSDP, "v=0", 404, apitype.CodeNotFound},
 		{"POST", "/v1/views/remote/%00", typeSDP, "v=0", 404, apitype.CodeNotFound},
 		{"POST", "/v1/views/remote/" + strings.Repeat("a", 129), typeSDP, "v=0", 404, apitype.CodeNotFound},

@@ -42,6 +42,11 @@ var everything = []expected{
 	{"PATCH", "/v1/views/gone", "a=x", fragmentType, "screen", 404},
 	{"DELETE", "/v1/views/gone", "", "", "screen", 404},
 	{"GET", "/v1/devices", "", "", "screen", 200},
+	{"PUT", "/v1/devices/roles/face", `{"device":"gone"}`, jsonType, "technician", 404},
+	{"PUT", "/v1/devices/gone/controls", `{"controls":{"zoom_absolute":100}}`, jsonType, "technician", 404},
+	{"GET", "/v1/devices/gone/snapshot", "", "", "technician", 404},
+	{"GET", "/v1/devices/gone/level", "", "", "technician", 404},
+	{"POST", "/v1/devices/gone/tone", "", "", "technician", 404},
 	{"GET", "/v1/health", "", "", "screen", 200},
 	{"GET", "/v1/openapi.json", "", "", "screen", 200},
 	{"GET", "/v1/reports", "", "", "technician", 200},
@@ -54,6 +59,7 @@ var everything = []expected{
 var nowhere = []string{
 	"/", "/v1", "/v2/status", "/v1/views", "/v1/views/remote/a%2Fb", "/v1/../etc/passwd", "/v1/session/", "/v1//session",
 	"/v1/session/mute/x", "/v1/reports/", "/v1/reports/..", "/V1/status", "/v1/audit/1", "/v1/config/x", "/v1/reload", "/v1/metrics",
+	"/v1/devices/roles", "/v1/devices/gone", "/v1/devices/gone/controls/x", "/v1/devices/../snapshot", "/v1/devices/a%2Fb/tone",
 }
 
 // methods are all that RFC 9110 section 9 and RFC 5789 know, and one that nobody does.
@@ -154,7 +160,7 @@ func state(t *testing.T, k *apitest.Kiosk) string {
 		t.Fatal(err)
 	}
 	last := regexp.MustCompile(`"last_at":"[^"]*",`)
-	return string(last.ReplaceAll(b, nil)) + k.Views.State() + k.Store.State()
+	return string(last.ReplaceAll(b, nil)) + k.Views.State() + k.Store.State() + k.Tools.State()
 }
 
 // TestRootDeniedChangesAreAudited: who was turned away from a change stands in
@@ -209,7 +215,7 @@ func TestRootDeniedChangesAreAudited(t *testing.T) {
 // askFirst is ask, but does not wait for the end of an event stream.
 func askFirst(t *testing.T, c *http.Client, method, path, body, contentType string) reply {
 	t.Helper()
-	if path != "/v1/events" || method != "GET" {
+	if path != "/v1/events" && !strings.HasSuffix(path, "/level") || method != "GET" {
 		return ask(t, c, method, path, body, "Content-Type", contentType)
 	}
 	req, err := http.NewRequestWithContext(deadline(t), method, "http://localhost"+path, nil)

@@ -40,17 +40,36 @@ type Session interface {
 	Model() session.Model
 }
 
+// Tools are what a technician does with the devices. by says who asks, for the audit.
+// Errors are *apitype.Problem where the caller can do something about them.
+type Tools interface {
+	SetRole(role, device, by string) error
+	SetControls(ctx context.Context, id string, values map[string]int32, by string) ([]apitype.DeviceControl, error)
+	// Snapshot gives a JPEG.
+	Snapshot(ctx context.Context, id, by string) ([]byte, error)
+	// Level tells levels until ctx ends (nil), tell gives an error, or there is a reason
+	// to end. When it has returned, tell is not called any more.
+	Level(ctx context.Context, id, by string, tell func(apitype.Level) error) error
+	Tone(ctx context.Context, id string, tone apitype.ToneRequest, by string) error
+	// Technician is the use that the screen should show; nil: none. It must not wait.
+	Technician() *apitype.Technician
+}
+
 // Views makes the touchscreen page's peer connections.
 type Views = whep.Views
 
-// Deps are what the API stands on. All are required but Quality. The functions
+// Deps are what the API stands on. All are required but Quality and
+// Statistics. The functions
 // are called from many goroutines.
 type Deps struct {
 	Session Session
 	Views   Views
+	Tools   Tools
 	Devices func() []apitype.Device   // must not wait nor call the Server; called for each status
 	Quality func() map[string]float64 // figures of the running call; nil: none
-	Health  *health.Set
+	// Statistics are the same in full; nil: none.
+	Statistics func() *apitype.Statistics
+	Health     *health.Set
 	// Report gathers what goes with an issue report in the patient's words: a
 	// new id and the bundle, JSON.
 	Report func(text string) (id string, bundle []byte, err error)
@@ -104,7 +123,7 @@ type Server struct {
 // New makes a Server. It fails where something in Deps is missing.
 func New(d Deps) (*Server, error) {
 	for name, missing := range map[string]bool{
-		"Session": d.Session == nil, "Views": d.Views == nil, "Devices": d.Devices == nil,
+		"Session": d.Session == nil, "Views": d.Views == nil, "Tools": d.Tools == nil, "Devices": d.Devices == nil,
 		"Health": d.Health == nil, "Log": d.Log == nil, "Report": d.Report == nil, "Reports": d.Reports == nil,
 		"ReadReport": d.ReadReport == nil, "Audit": d.Audit == nil, "Denied": d.Denied == nil, "Config": d.Config == nil,
 	} {

@@ -22,7 +22,11 @@ func (s *Server) sessionOf(m session.Model, now time.Time, devices []apitype.Dev
 	if s.deps.Quality != nil && m.Running() {
 		quality = s.deps.Quality()
 	}
-	return convert.Session(m, now, devices, quality)
+	out := convert.Session(m, now, devices, quality)
+	if s.deps.Statistics != nil && m.Running() {
+		out.Statistics = s.deps.Statistics()
+	}
+	return out
 }
 
 // putSession opens an appointment. The session says what an id may look like.

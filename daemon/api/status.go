@@ -14,7 +14,7 @@ func (s *Server) statusOf(m session.Model, now time.Time) apitype.Status {
 	devices := s.devices()
 	return apitype.Status{
 		Session: s.sessionOf(m, now, devices), Devices: devices,
-		Conditions: s.deps.Health.List(), Version: s.deps.Version,
+		Conditions: s.deps.Health.List(), Technician: s.deps.Tools.Technician(), Version: s.deps.Version,
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/api/openapi"
@@ -25,7 +26,7 @@ type handler func(http.ResponseWriter, *http.Request) error
 
 // table is all that the API answers to.
 func (s *Server) table() []route {
-	return append(s.sessionRows(), s.otherRows()...)
+	return slices.Concat(s.sessionRows(), s.deviceRows(), s.otherRows())
 }
 
 func (s *Server) sessionRows() []route {
@@ -44,6 +45,23 @@ func (s *Server) sessionRows() []route {
 	}
 }
 
+// deviceRows come in this order: "roles" is no device's id.
+func (s *Server) deviceRows() []route {
+	role := command("PUT", "/v1/devices/roles/{role}", s.putRole, "Bind a device to a role; an empty id takes the binding away.", must(apitype.RoleRequest{})).answers(apitype.Devices{})
+	controls := command("PUT", "/v1/devices/{id}/controls", s.putControls, "Set controls of a camera and keep them.", must(apitype.ControlsRequest{})).answers(apitype.DeviceControls{})
+	snapshot := read("/v1/devices/{id}/snapshot", peer.Technician, s.getSnapshot, "One picture of a camera.", nil)
+	snapshot.about.Answer.Type = apitype.TypeJPEG
+	level := read("/v1/devices/{id}/level", peer.Technician, s.getLevel, "A microphone's level as server-sent events, ten a second.", nil)
+	level.stream, level.about.Answer.Type = true, apitype.TypeEventStream
+	tone := command("POST", "/v1/devices/{id}/tone", s.postTone, "Play a tone on a speaker; an empty body plays 440 Hz for 2 s.", may(apitype.ToneRequest{}))
+	tone.stream, tone.about.Answer = true, openapi.Answer{Status: http.StatusNoContent, Description: "it has been played"}
+	rows := []route{role, controls, snapshot, level, tone}
+	for i := range rows {
+		rows[i].role, rows[i].about.Key = peer.Technician, false
+	}
+	return append(rows, read("/v1/devices", peer.Screen, s.getDevices, "Cameras, microphones and speakers.", apitype.Devices{}))
+}
+
 func (s *Server) otherRows() []route {
 	events := read("/v1/events", peer.Screen, s.hub.Serve, "Changes and outputs as server-sent events.", nil)
 	events.stream, events.about.Answer.Type = true, apitype.TypeEventStream
@@ -57,7 +75,6 @@ func (s *Server) otherRows() []route {
 		view("POST", "/v1/views/remote/{participant}", views.Remote, "View a participant (WHEP): an SDP offer.", apitype.TypeSDP, http.StatusCreated),
 		view("PATCH", "/v1/views/{id}", views.Patch, "Trickled candidates of a view.", apitype.TypeSDPFragment, http.StatusNoContent),
 		view("DELETE", "/v1/views/{id}", views.Delete, "End a view.", "", http.StatusOK),
-		read("/v1/devices", peer.Screen, s.getDevices, "Cameras, microphones and speakers.", apitype.Devices{}),
 		read("/v1/health", peer.Screen, s.getHealth, "What is wrong right now.", apitype.Health{}),
 		read("/v1/openapi.json", peer.Screen, s.getOpenAPI, "This description.", nil),
 		read("/v1/reports", peer.Technician, s.getReports, "Issue reports that wait to be sent, oldest first.", apitype.Reports{}),

@@ -13,8 +13,6 @@ import (
 	"github.com/pion/mediadevices/pkg/prop"
 	"github.com/pion/mediadevices/pkg/wave"
 	"github.com/pion/webrtc/v4"
-
-	"kioskd/daemon/room/peer"
 )
 
 // Sound as it comes from the microphone: 10 ms of 48 kHz mono.
@@ -27,13 +25,16 @@ const (
 	chunkBound = 8
 )
 
+// mimeOpus is the codec of all sound (RFC 7587).
+const mimeOpus = "audio/opus"
+
 // errSenderDone ends the encoder's read when the call ends.
 var errSenderDone = errors.New("the call has ended")
 
 // audioSender turns 10 ms chunks into Opus over RTP. Its loop is the only user
 // of the encoder.
 type audioSender struct {
-	track  *webrtc.TrackLocalStaticRTP
+	track  *track
 	chunks chan []int16
 	free   chan []int16
 	muted  atomic.Bool // the patient's choice
@@ -47,14 +48,11 @@ type audioSender struct {
 	packets, bytes, drops atomic.Uint64
 }
 
-func newAudioSender(log *slog.Logger) (*audioSender, error) {
-	t, err := webrtc.NewTrackLocalStaticRTP(peer.AudioCodec(), "audio", "kiosk")
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the audio track: %w", err)
-	}
+func newAudioSender(log *slog.Logger) *audioSender {
 	return &audioSender{
-		track: t, out: newPacketizer(sampleRate), chunks: make(chan []int16, chunkBound), free: make(chan []int16, chunkBound+2), log: log,
-	}, nil
+		track: newTrack(webrtc.RTPCodecTypeAudio, "audio", "kiosk"), out: newPacketizer(sampleRate),
+		chunks: make(chan []int16, chunkBound), free: make(chan []int16, chunkBound+2), log: log,
+	}
 }
 
 // put takes one chunk; the samples are copied. It never blocks: the oldest
@@ -125,6 +123,7 @@ func (a *audioSender) run(ctx context.Context, build codec.AudioEncoderBuilder, 
 	}
 	defer func() { a.ended = time.Now() }()
 	const step = uint32(sampleRate * packetTime / time.Second)
+	opus := []string{mimeOpus}
 	for first := true; ; first = false {
 		data, release, err := enc.Read()
 		switch {
@@ -135,8 +134,7 @@ func (a *audioSender) run(ctx context.Context, build codec.AudioEncoderBuilder, 
 		}
 		pkt := a.out.packet(data, a.out.ts, first) // the marker starts a talkspurt (RFC 7587, section 4.1)
 		a.out.ts += step
-		// An error is that of a connection that is closing: it does not count here.
-		_ = a.track.WriteRTP(&pkt)
+		a.track.send(inPacket{mime: mimeOpus, work: opus}, &pkt)
 		a.packets.Add(1)
 		a.bytes.Add(uint64(len(data)))
 		release()

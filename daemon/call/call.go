@@ -19,6 +19,8 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"kioskd/capture"
+	"kioskd/capture/encode"
+	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/room"
 	"kioskd/daemon/room/peer"
 )
@@ -27,15 +29,17 @@ import (
 type Options struct {
 	Providers room.Providers
 	// Path says how the room's connections find their way.
-	Path peer.Options
-	// VideoEncoder and AudioEncoder build the encoders for Media.
-	VideoEncoder codec.VideoEncoderBuilder
+	Path  peer.Options
+	Video VideoOptions
+	// AudioEncoder builds the encoder for Audio.
 	AudioEncoder codec.AudioEncoderBuilder
-	Media        prop.Media
+	Audio        prop.Audio
 	// Camera delivers frames of the camera called id ("" for the default one)
 	// until ctx ends, a slate while there is none. It returns when the device's
 	// file is closed.
 	Camera func(ctx context.Context, id string, put func(*capture.Frame))
+	// CameraFigures are those of the camera in use, for the statistics; nil: none are told.
+	CameraFigures func() *apitype.VideoSource
 	// Switch makes the running Camera go on with the camera called id, by itself
 	// and without ending. It may be called before Camera has opened anything, and
 	// counts then too; it must not block. nil: Camera is ended and started anew.
@@ -48,6 +52,22 @@ type Options struct {
 	// Events receives what happens. It must not block.
 	Events func(Event)
 	Log    *slog.Logger
+}
+
+// VideoOptions say how the kiosk's picture is sent.
+type VideoOptions struct {
+	// Prefer are the codecs by preference; empty: H.264, which costs less, then VP8.
+	// Which of them is used depends on what the others take.
+	Prefer []encode.Codec
+	Params encode.VideoParams
+	// Width and Height are the largest picture that is sent, in pixels, and the
+	// size of the one for "video off"; FPS is the camera's rate.
+	Width, Height int
+	FPS           float64
+	// Budget is the share of one core that video may take, 0: any; Degradation
+	// says what gives way.
+	Budget      float64
+	Degradation encode.Degradation
 }
 
 // Media is what the devices and encoders should do. The encoders run while the
@@ -107,15 +127,18 @@ func newPart() (*part, context.Context) {
 
 // New makes a call that does nothing yet.
 func New(o Options) (*Call, error) {
-	v, err := newVideoSender(o.Log)
+	if o.Video.Width == 0 || o.Video.Height == 0 {
+		o.Video.Width, o.Video.Height = 1280, 720
+	}
+	if len(o.Video.Prefer) == 0 {
+		o.Video.Prefer = []encode.Codec{encode.CodecH264, encode.CodecVP8}
+	}
+	v, err := newVideoSender(o.Video, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	a, err := newAudioSender(o.Log)
-	if err != nil {
-		return nil, err
-	}
-	return &Call{opts: o, video: v, audio: a}, nil
+	o.Path.Video = v.offered()
+	return &Call{opts: o, video: v, audio: newAudioSender(o.Log)}, nil
 }
 
 // Apply makes the devices and encoders do what m says. When it returns, what
@@ -178,11 +201,11 @@ func (c *Call) startEncoders() {
 }
 
 func (c *Call) runVideo(ctx context.Context) error {
-	return c.video.run(ctx, c.opts.VideoEncoder, c.opts.Media)
+	return c.video.run(ctx)
 }
 
 func (c *Call) runAudio(ctx context.Context) error {
-	return c.audio.run(ctx, c.opts.AudioEncoder, c.opts.Media)
+	return c.audio.run(ctx, c.opts.AudioEncoder, prop.Media{Audio: c.opts.Audio})
 }
 
 // encoderRetry is the pause before a failed encoder is built anew.
@@ -304,15 +327,15 @@ const Self = ""
 // CreateView answers a WHEP offer for a stream: Self or a participant's id.
 // Errors wrap ErrNoStream, ErrBadOffer or ErrTooManyView.
 func (c *Call) CreateView(ctx context.Context, stream, offer string) (id, answer string, err error) {
-	src := source{tracks: []*webrtc.TrackLocalStaticRTP{c.video.track}, keyframe: c.video.keyframe}
+	src := source{tracks: []webrtc.TrackLocal{pageTrack{c.video.track}}, keyframe: c.video.keyframe, begin: c.video.newScene}
 	if stream != Self {
 		p := c.peers.get(stream)
 		if p == nil {
 			return "", "", ErrNoStream
 		}
 		src = source{
-			tracks:   []*webrtc.TrackLocalStaticRTP{p.audio.track, p.video.track},
-			keyframe: p.video.requestKeyframe,
+			tracks:   []webrtc.TrackLocal{p.audio.track, p.video.track},
+			keyframe: p.video.requestKeyframe, begin: p.video.requestKeyframe,
 		}
 	}
 	return c.views.create(ctx, src, offer)

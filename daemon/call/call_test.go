@@ -52,13 +52,10 @@ func newKioskWith(t *testing.T, change func(*call.Options)) *kiosk {
 	options := call.Options{
 		Providers:    room.Providers{"direct": &direct.Provider{}},
 		Path:         peer.Options{Loopback: true},
-		VideoEncoder: encode.VP8Params{BitRate: 300_000, FrameRate: fps},
+		Video:        call.VideoOptions{Prefer: []encode.Codec{encode.CodecVP8}, Params: encode.VideoParams{BitRate: 300_000}, Width: width, Height: height, FPS: fps},
 		AudioEncoder: encode.OpusParams{},
-		Media: prop.Media{
-			Video: prop.Video{Width: width, Height: height, FrameRate: fps},
-			Audio: prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
-		},
-		Camera: k.camera, Microphone: hum, OffWords: []string{"Video is off"},
+		Audio:        prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
+		Camera:       k.camera, Microphone: hum, OffWords: []string{"Video is off"},
 		Events: func(e call.Event) {
 			select {
 			case k.events <- e:

@@ -7,9 +7,11 @@ func (c *Call) Figures() map[string]float64 {
 	v := &c.video.stats
 	f := map[string]float64{
 		"frames_encoded":      float64(v.frames.Load()),
-		"key_frames_asked":    float64(v.keyframes.Load()),
+		"key_frames_asked":    float64(v.asked.Load()),
 		"video_bytes_sent":    float64(v.bytes.Load()),
 		"video_packets_sent":  float64(v.packets.Load()),
+		"frames_skipped":      float64(v.skipped.Load()),
+		"key_frames_encoded":  float64(v.keyframes.Load()),
 		"video_encode_errors": float64(v.errors.Load()),
 		"frame_width":         float64(v.width.Load()),
 		"frame_height":        float64(v.height.Load()),

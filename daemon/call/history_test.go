@@ -62,7 +62,7 @@ func TestReportsOfAPathGrowOld(t *testing.T) {
 // Receivers wait for half a second, a new scene does not.
 func TestKeyframesDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, err := newVideoSender(slog.New(slog.DiscardHandler))
+		v, err := newVideoSender(VideoOptions{}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestKeyframesDue(t *testing.T) {
 // The first frame of another camera is a new scene, by its mark or by a counter
 // that goes back; a counter that stays or jumps is none.
 func TestNewScene(t *testing.T) {
-	v, err := newVideoSender(slog.New(slog.DiscardHandler))
+	v, err := newVideoSender(VideoOptions{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package call
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,7 +10,6 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"kioskd/daemon/room"
-	"kioskd/daemon/room/peer"
 )
 
 // Event is what the call reports: one of the types below. Attempt is that of the Join it belongs to.
@@ -127,18 +127,10 @@ func (p *participants) add(id string) (*participant, error) {
 	if len(p.byID) >= maxParticipants {
 		return nil, errTooMany
 	}
-	a, err := newRelay(peer.AudioCodec(), id, "audio")
-	if err != nil {
-		return nil, err
-	}
-	v, err := newRelay(peer.VideoCodec(), id, "video")
-	if err != nil {
-		return nil, err
-	}
 	if p.byID == nil {
 		p.byID = map[string]*participant{}
 	}
-	n := &participant{audio: a, video: v}
+	n := &participant{audio: newRelay(webrtc.RTPCodecTypeAudio, id), video: newRelay(webrtc.RTPCodecTypeVideo, id)}
 	p.byID[id] = n
 	return n, nil
 }
@@ -217,6 +209,7 @@ func (c *Call) startPump(attempt int, e room.TrackAdded) {
 	r.attach(e.Track, ask)
 	ask() // whoever watches already needs a picture to start from
 	c.peers.pumps.Go(func() {
+		codec, carried := "", uint8(0)
 		for first := true; ; {
 			pkt, _, err := e.Track.ReadRTP()
 			if err != nil {
@@ -228,7 +221,10 @@ func (c *Call) startPump(attempt int, e room.TrackAdded) {
 				}
 				first = false
 			}
-			r.forward(e.Track, pkt, time.Now())
+			if codec == "" || pkt.PayloadType != carried { // a far side may change its codec at any packet
+				codec, carried = strings.ToLower(e.Track.Codec().MimeType), pkt.PayloadType
+			}
+			r.forward(e.Track, codec, pkt, time.Now())
 		}
 	})
 }

@@ -64,7 +64,7 @@ const offEvery = 500 * time.Millisecond
 // showOff sends the words that tell the others why there is no picture. Without
 // it their screens would keep the last frame of the patient.
 func (c *Call) showOff(ctx context.Context) {
-	w, h := c.opts.Media.Width, c.opts.Media.Height
+	w, h := c.opts.Video.Width, c.opts.Video.Height
 	pool, slate := capture.NewPool(w, h), capture.Slate(w, h, c.opts.OffWords)
 	defer slate.Release()
 	tick := time.NewTicker(offEvery)

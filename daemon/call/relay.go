@@ -1,12 +1,13 @@
 package call
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
+
+	"kioskd/daemon/api/apitype"
 )
 
 // relay carries one kind of media of one participant to the screen without
@@ -15,7 +16,7 @@ import (
 // sequence and in time, so that the page's decoder never sees a jump back
 // (RFC 3550, section 5.1).
 type relay struct {
-	track *webrtc.TrackLocalStaticRTP
+	track *track
 	rate  uint32 // clock rate in Hz
 
 	mu       sync.Mutex
@@ -31,6 +32,8 @@ type relay struct {
 	lastAt   time.Time
 	packets  uint64
 	bytes    uint64
+	codec    string // of the last packet
+	reception
 }
 
 // windowSize is how far back a late packet may come, about a second of video.
@@ -55,12 +58,12 @@ func (w *window) first(seq uint16) bool {
 	return !was
 }
 
-func newRelay(codec webrtc.RTPCodecCapability, participant, kind string) (*relay, error) {
-	t, err := webrtc.NewTrackLocalStaticRTP(codec, kind, "remote-"+participant)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the %s relay: %w", kind, err)
+func newRelay(kind webrtc.RTPCodecType, participant string) *relay {
+	rate := uint32(videoRate)
+	if kind == webrtc.RTPCodecTypeAudio {
+		rate = sampleRate
 	}
-	return &relay{track: t, rate: codec.ClockRate}, nil
+	return &relay{track: newTrack(kind, kind.String(), "remote-"+participant), rate: rate}
 }
 
 // attach lets the packets of source through from now on, and of no other.
@@ -80,9 +83,9 @@ func (r *relay) requestKeyframe() {
 	}
 }
 
-// forward sends one packet on, if it comes from the present source. The packet
-// is the relay's afterwards.
-func (r *relay) forward(source any, p *rtp.Packet, now time.Time) bool {
+// forward sends one packet on, if it comes from the present source, to the views that
+// take its codec (a MIME type). The packet is the relay's afterwards.
+func (r *relay) forward(source any, codec string, p *rtp.Packet, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.source != source {
@@ -104,8 +107,9 @@ func (r *relay) forward(source any, p *rtp.Packet, now time.Time) bool {
 	}
 	r.packets++
 	r.bytes += uint64(len(p.Payload))
-	// The only errors are those of views that are closing.
-	_ = r.track.WriteRTP(p)
+	r.codec = codec
+	r.note(p, r.rate, now)
+	r.track.relay(codec, p)
 	return true
 }
 
@@ -133,6 +137,20 @@ func (r *relay) align(p *rtp.Packet, now time.Time) {
 	r.floor = r.lastSeq + 1
 	r.seqShift = r.floor - p.SequenceNumber
 	r.tsShift = r.lastTS + max(uint32(units(now.Sub(r.lastAt), r.rate)), 1) - p.Timestamp
+}
+
+// told is what arrived, for the statistics.
+func (r *relay) told(kind string) apitype.InboundRTP {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in := apitype.InboundRTP{
+		Kind: kind, MimeType: r.codec, PacketsReceived: r.packets, BytesReceived: r.bytes, PacketsLost: r.lost(),
+		Jitter: r.jitter / float64(r.rate),
+	}
+	if kind == "video" {
+		in.FramesReceived = r.frames
+	}
+	return in
 }
 
 // counts returns packets and payload bytes since the relay was made.

@@ -5,8 +5,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
-
-	"kioskd/daemon/room/peer"
+	"github.com/pion/webrtc/v4"
 )
 
 // packet is a packet as a far side would send it, with extensions of its own.
@@ -21,15 +20,12 @@ func packet(seq uint16, ts uint32) *rtp.Packet {
 }
 
 func TestRelayContinuesAcrossSources(t *testing.T) {
-	r, err := newRelay(peer.VideoCodec(), "p", "video")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := newRelay(webrtc.RTPCodecTypeVideo, "p")
 	start := time.Now()
 	r.attach("first", nil)
 	for i := range 3 {
 		p := packet(65534+uint16(i), 1000+uint32(i)*3000) // wraps
-		if !r.forward("first", p, start.Add(time.Duration(i)*33*time.Millisecond)) {
+		if !r.forward("first", "video/vp8", p, start.Add(time.Duration(i)*33*time.Millisecond)) {
 			t.Fatal("the present source's packet did not pass")
 		}
 		if want := 65534 + uint16(i); p.SequenceNumber != want {
@@ -42,11 +38,11 @@ func TestRelayContinuesAcrossSources(t *testing.T) {
 	last := start.Add(66 * time.Millisecond)
 
 	r.attach("second", nil)
-	if r.forward("first", packet(1, 10000), last) {
+	if r.forward("first", "video/vp8", packet(1, 10000), last) {
 		t.Error("a packet of the old source passed")
 	}
 	p := packet(500, 77)
-	r.forward("second", p, last.Add(2*time.Second))
+	r.forward("second", "video/vp8", p, last.Add(2*time.Second))
 	if p.SequenceNumber != 1 {
 		t.Errorf("the new source's first packet is number %d, not the one after 0", p.SequenceNumber)
 	}
@@ -54,25 +50,22 @@ func TestRelayContinuesAcrossSources(t *testing.T) {
 		t.Errorf("timestamp %d after a gap of 2 s, want %d", p.Timestamp, want)
 	}
 	q := packet(502, 77+3000) // one lost
-	r.forward("second", q, last.Add(2*time.Second+33*time.Millisecond))
+	r.forward("second", "video/vp8", q, last.Add(2*time.Second+33*time.Millisecond))
 	if q.SequenceNumber != 3 || q.Timestamp != p.Timestamp+3000 {
 		t.Errorf("then %d at %d: a loss must stay one", q.SequenceNumber, q.Timestamp)
 	}
 }
 
 func TestRelayReorderedPacketDoesNotMoveTheEnd(t *testing.T) {
-	r, err := newRelay(peer.AudioCodec(), "p", "audio")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := newRelay(webrtc.RTPCodecTypeAudio, "p")
 	now := time.Now()
 	r.attach("a", nil)
 	for _, seq := range []uint16{10, 12, 11} {
-		r.forward("a", packet(seq, uint32(seq)*960), now)
+		r.forward("a", "video/vp8", packet(seq, uint32(seq)*960), now)
 	}
 	r.attach("b", nil)
 	p := packet(900, 5)
-	r.forward("b", p, now)
+	r.forward("b", "video/vp8", p, now)
 	if p.SequenceNumber != 13 {
 		t.Errorf("the new source starts at %d, want 13", p.SequenceNumber)
 	}
@@ -83,13 +76,10 @@ func TestRelayReorderedPacketDoesNotMoveTheEnd(t *testing.T) {
 
 // A number goes to the page once: SRTP would be given the same index twice.
 func TestRelayNeverRepeatsANumber(t *testing.T) {
-	r, err := newRelay(peer.VideoCodec(), "p", "video")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := newRelay(webrtc.RTPCodecTypeVideo, "p")
 	now := time.Now()
 	r.attach("a", nil)
-	passed := func(source any, seq uint16) bool { return r.forward(source, packet(seq, 1), now) }
+	passed := func(source any, seq uint16) bool { return r.forward(source, "video/vp8", packet(seq, 1), now) }
 	for _, c := range []struct {
 		seq  uint16
 		want bool
@@ -118,10 +108,7 @@ func TestRelayNeverRepeatsANumber(t *testing.T) {
 }
 
 func TestRelayAsksTheRightOneForAKeyframe(t *testing.T) {
-	r, err := newRelay(peer.VideoCodec(), "p", "video")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := newRelay(webrtc.RTPCodecTypeVideo, "p")
 	r.requestKeyframe() // nobody is there: nothing to do, nothing to crash on
 	asked := ""
 	r.attach("a", func() { asked += "a" })

@@ -3,39 +3,63 @@ package call
 import (
 	"context"
 	"fmt"
-	"image"
 	"log/slog"
-	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/mediadevices/pkg/codec"
-	"github.com/pion/mediadevices/pkg/io/video"
-	"github.com/pion/mediadevices/pkg/prop"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
+	"golang.org/x/sys/unix"
 
 	"kioskd/capture"
-	"kioskd/daemon/room/peer"
+	"kioskd/capture/encode"
+	"kioskd/capture/pixel"
 )
 
-// payloadBound is the largest RTP payload in bytes: with IP, UDP, SRTP and RTP
-// headers a packet stays below 1280 bytes, which every IPv6 path carries (RFC
-// 8200, section 5).
-const payloadBound = 1160
+const (
+	// payloadBound is the largest RTP payload in bytes: with IP, UDP, SRTP and RTP
+	// headers a packet stays below 1280 bytes, which every IPv6 path carries (RFC
+	// 8200, section 5).
+	payloadBound = 1160
 
-// keyframeEvery bounds what a receiver that keeps asking can cost.
-const keyframeEvery = 500 * time.Millisecond
+	// keyframeEvery bounds what a receiver that keeps asking can cost.
+	keyframeEvery = 500 * time.Millisecond
 
-// videoSender turns frames into RTP: one encode, however many connections carry
-// the track. Its loop is the only user of the encoder.
+	videoRate = 90000 // Hz (RFC 7741, section 4.1; RFC 6184, section 8.2.1)
+
+	// lightFrom is the rate, in millihertz, above which the page's own picture goes
+	// without those that may be left out: half of them, where the codec has some. To
+	// decode and show all thirty a second in a tile costs a kiosk without a GPU as much
+	// as the other side's whole picture. It is none of the governor's steps from 30 or
+	// 25: a rate that is the limit would cross it every other second.
+	lightFrom = 22_500
+)
+
+// videoSender turns frames into RTP: one encode for all who take the same codec,
+// however many connections carry the track. Its loop is the only user of the
+// encoders.
 type videoSender struct {
-	track *webrtc.TrackLocalStaticRTP
+	opts  VideoOptions
+	track *track
 	box   *capture.Mailbox
 	log   *slog.Logger
-	// out belongs to the loop. It outlives an encoder: a connection that goes on
-	// must not see its numbers used again (RFC 3711, section 9.1).
-	out packetizer
+
+	// Of the loop. The clock outlives an encoder: a connection that goes on must not
+	// see time jump back.
+	out     packetizer
+	prefer  []string // MIME types in small letters
+	lanes   map[string]*lane
+	work    []string // the codecs in work
+	worked  []string // those of the picture before
+	lastKey time.Time
+	gov     *encode.Governor
+	// The last second's beginning and the pictures since.
+	second   time.Time
+	inSecond int
 
 	wantKey atomic.Bool
 	scene   atomic.Bool // see newScene
@@ -46,17 +70,42 @@ type videoSender struct {
 
 // videoStats are written by the loop and read by anybody.
 type videoStats struct {
-	frames, keyframes, bytes, packets, errors atomic.Uint64
-	encode                                    atomic.Int64 // nanoseconds in the encoder, all frames
-	width, height                             atomic.Int64
+	frames, keyframes, asked, bytes, packets, errors, skipped atomic.Uint64
+	encode                                                    atomic.Int64 // nanoseconds in the encoders, all frames
+	delay                                                     atomic.Int64 // nanoseconds from capture to the first packet, smoothed
+	width, height                                             atomic.Int64
+	rate                                                      atomic.Int64 // millihertz, of the last second
+
+	mu     sync.Mutex
+	codecs []string // in work
+	reason string
+	fps    float64 // the governor's
 }
 
-func newVideoSender(log *slog.Logger) (*videoSender, error) {
-	t, err := webrtc.NewTrackLocalStaticRTP(peer.VideoCodec(), "video", "kiosk")
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the video track: %w", err)
+func newVideoSender(o VideoOptions, log *slog.Logger) (*videoSender, error) {
+	v := &videoSender{
+		opts: o, track: newTrack(webrtc.RTPCodecTypeVideo, "video", "kiosk"), box: capture.NewMailbox(), log: log, out: newPacketizer(videoRate),
 	}
-	return &videoSender{track: t, box: capture.NewMailbox(), log: log, out: newPacketizer(90000)}, nil
+	for _, c := range append(o.Prefer, encode.CodecH264, encode.CodecVP8) {
+		mime := "video/" + strings.ToLower(string(c))
+		if payloaderOf(c) == nil {
+			return nil, fmt.Errorf("cannot send %s: the codecs are VP8 and H264", c)
+		}
+		if !contains(v.prefer, mime) {
+			v.prefer = append(v.prefer, mime)
+		}
+	}
+	v.track.joined = v.newScene
+	return v, nil
+}
+
+// offered is what connections offer, in the order of our preference.
+func (v *videoSender) offered() []string {
+	var out []string
+	for _, m := range v.prefer {
+		out = append(out, "video/"+string(codecOf(m)))
+	}
+	return out
 }
 
 // keyframe asks for one; it comes with a following frame, at most one every keyframeEvery.
@@ -80,127 +129,252 @@ func (v *videoSender) due(last time.Time) bool {
 	return true
 }
 
-// run encodes what the mailbox holds until ctx ends or the mailbox closes. The
+// run encodes what the mailbox holds until ctx ends or the mailbox closes. An
 // encoder is fed only when a frame is there, so it never waits for a camera.
-func (v *videoSender) run(ctx context.Context, build codec.VideoEncoderBuilder, media prop.Media) error {
-	var current *capture.Frame
-	feed := video.ReaderFunc(func() (image.Image, func(), error) { return current, func() {}, nil })
-	enc, err := build.BuildVideoEncoder(feed, media)
-	if err != nil {
-		return fmt.Errorf("cannot start the video encoder: %w", err)
-	}
-	defer func() {
-		if err := enc.Close(); err != nil {
-			v.log.Error("cannot close the video encoder", "error", err)
-		}
-	}()
-	payloader := build.RTPCodec().Payloader
-	v.keyframe() // the track's receivers know nothing of this encoder yet
-	var lastKey time.Time
+func (v *videoSender) run(ctx context.Context) error {
+	// The budget is counted in processor time, this thread's if it can be: what the
+	// kiosk's other programs take must not make the picture smaller.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	v.begin()
+	defer v.closeLanes()
 	for {
 		frame, err := v.box.Get(ctx)
 		if err != nil {
 			return nil //nolint:nilerr // ctx ended or the mailbox closed: the normal end
 		}
-		if frame.Patient && v.private.Load() {
-			frame.Release()
-			continue
-		}
-		current = frame
-		if v.due(lastKey) {
-			lastKey = time.Now()
-			v.force(enc)
-		}
-		started := time.Now()
-		data, release, err := enc.Read()
-		v.stats.encode.Add(int64(time.Since(started)))
-		at, size, patient := frame.Time, frame.Rect, frame.Patient
+		err = v.take(frame)
 		frame.Release()
 		if err != nil {
-			v.stats.errors.Add(1)
-			v.log.Error("cannot encode a frame", "error", err)
-			continue
+			return err
 		}
-		if patient && v.private.Load() { // switched off while it was encoded
-			v.keyframe() // what follows must not lean on it
-		} else {
-			v.send(payloader, data, at)
-			v.count(data, size)
+	}
+}
+
+// begin makes the loop's state anew.
+func (v *videoSender) begin() {
+	v.lanes, v.worked, v.lastKey = map[string]*lane{}, nil, time.Time{}
+	v.gov = encode.NewGovernor(encode.GovernorConfig{
+		Budget: v.opts.Budget, Prefer: v.opts.Degradation, Width: v.opts.Width, Height: v.opts.Height, FPS: v.opts.FPS,
+	})
+	v.tell()
+	v.keyframe() // the track's receivers know nothing of these encoders yet
+}
+
+// take sends a frame to who is there, if the budget allows it.
+func (v *videoSender) take(frame *capture.Frame) error {
+	if frame.Patient && v.private.Load() {
+		return nil
+	}
+	v.work = v.track.wanted(v.prefer, v.work)
+	if len(v.work) == 0 { // nobody is there
+		return nil
+	}
+	if !v.gov.Take() {
+		v.stats.skipped.Add(1)
+		return nil
+	}
+	if !slices.Equal(v.work, v.worked) { // somebody may go on in a codec that it did not get so far
+		v.newScene()
+		v.worked = append(v.worked[:0], v.work...)
+	}
+	key := v.due(v.lastKey)
+	if key {
+		v.lastKey = time.Now()
+		v.stats.asked.Add(1)
+	}
+	began := v.cpuTime()
+	err := v.encodeAll(frame, key)
+	if v.gov.Spent(frame.Time, v.cpuTime()-began) {
+		v.stepped()
+	}
+	return err
+}
+
+// encodeAll makes one picture for all who watch.
+func (v *videoSender) encodeAll(frame *capture.Frame, key bool) error {
+	ts, sent := v.out.stamp(frame.Time), false
+	for _, mime := range v.work {
+		l, err := v.lane(mime)
+		if err != nil {
+			return err
 		}
-		release()
+		picture, err := v.fit(frame, l)
+		if err != nil {
+			return err
+		}
+		if key {
+			if err := l.enc.ForceKeyFrame(); err != nil {
+				v.log.Error("cannot force a keyframe", "error", err)
+			}
+		}
+		sent = v.encodeOne(l, mime, picture, ts) || sent
+		if picture != frame {
+			picture.Release()
+		}
+	}
+	if sent {
+		v.pace()
+	}
+	v.trim()
+	return nil
+}
+
+// fit gives the picture at the size to encode: not above what was configured, what
+// the processor can take and what the bit rate carries. It is frame itself where
+// nothing has to be done, else a picture of the lane's pool that the caller releases.
+func (v *videoSender) fit(frame *capture.Frame, l *lane) (*capture.Frame, error) {
+	fw, fh := frame.Rect.Dx(), frame.Rect.Dy()
+	w, h := fw, fh
+	if w > v.opts.Width || h > v.opts.Height {
+		w, h = inside(w, h, v.opts.Width, v.opts.Height)
+	}
+	w, h = v.gov.Size(w, h)
+	w, h = encode.Fit(l.codec, w, h, v.gov.FPS(), v.bitRate())
+	w, h = w&^1, h&^1 // H.264 takes even sides
+	if w == fw && h == fh {
+		return frame, nil
+	}
+	if l.pool == nil || !sized(l.pool, w, h) {
+		l.pool = capture.NewPool(w, h)
+	}
+	small := l.pool.Get()
+	if err := pixel.Scale(small, frame); err != nil {
+		small.Release()
+		return nil, fmt.Errorf("cannot scale the picture: %w", err)
+	}
+	return small, nil
+}
+
+func (v *videoSender) bitRate() int {
+	if b := v.opts.Params.BitRate; b > 0 {
+		return b
+	}
+	return 1_500_000
+}
+
+// inside is the largest size with w:h within the bounds.
+func inside(w, h, mw, mh int) (int, int) {
+	if w*mh > mw*h {
+		return mw, max(h*mw/w, 2)
+	}
+	return max(w*mh/h, 2), mh
+}
+
+func sized(p *capture.Pool, w, h int) bool {
+	pw, ph := p.Size()
+	return pw == w && ph == h
+}
+
+// encodeOne reports whether the picture went out.
+func (v *videoSender) encodeOne(l *lane, mime string, picture *capture.Frame, ts uint32) bool {
+	started := time.Now()
+	data, key, err := l.enc.Encode(picture)
+	v.stats.encode.Add(int64(time.Since(started)))
+	if err != nil {
+		v.stats.errors.Add(1)
+		v.log.Error("cannot encode a frame", "error", err)
+		return false
+	}
+	if picture.Patient && v.private.Load() { // switched off while it was encoded
+		v.newScene() // what follows must not lean on it, not even one picture
+		return false
+	}
+	v.send(l, mime, data, picture.Time, ts)
+	v.count(data, key, picture)
+	return true
+}
+
+func (v *videoSender) count(data []byte, key bool, picture *capture.Frame) {
+	s := &v.stats
+	s.frames.Add(1)
+	if key {
+		s.keyframes.Add(1)
+	}
+	s.bytes.Add(uint64(len(data)))
+	s.width.Store(int64(picture.Rect.Dx()))
+	s.height.Store(int64(picture.Rect.Dy()))
+	took := int64(time.Since(picture.Time))
+	if old := s.delay.Load(); old != 0 {
+		took = old + (took-old)/16
+	}
+	s.delay.Store(took)
+}
+
+// pace counts pictures a second, each once in however many codecs it went out.
+func (v *videoSender) pace() {
+	v.inSecond++
+	if past := time.Since(v.second); past >= time.Second {
+		v.stats.rate.Store(int64(float64(v.inSecond) / past.Seconds() * 1000))
+		v.second, v.inSecond = time.Now(), 0
 	}
 }
 
-func (v *videoSender) force(enc codec.ReadCloser) {
-	c, ok := enc.Controller().(codec.KeyFrameController)
-	if !ok {
-		return
-	}
-	if err := c.ForceKeyFrame(); err != nil {
-		v.log.Error("cannot force a keyframe", "error", err)
-	}
-	v.stats.keyframes.Add(1)
-}
-
-func (v *videoSender) count(data []byte, size image.Rectangle) {
-	v.stats.frames.Add(1)
-	v.stats.bytes.Add(uint64(len(data)))
-	v.stats.width.Store(int64(size.Dx()))
-	v.stats.height.Store(int64(size.Dy()))
-}
-
-// send packs one encoded frame into packets that share its timestamp; the last
-// one has the marker (RFC 7741, section 4.1).
-func (v *videoSender) send(payloader rtp.Payloader, data []byte, at time.Time) {
-	if len(data) == 0 {
-		return // the encoder dropped the frame
-	}
-	ts := v.out.stamp(at)
-	payloads := payloader.Payload(payloadBound, data)
+// send packs one encoded frame into packets that share its timestamp; the last one
+// has the marker (RFC 7741, section 4.1; RFC 6184, section 5.1), the first the
+// instant of capture.
+func (v *videoSender) send(l *lane, mime string, data []byte, at time.Time, ts uint32) {
+	payloads := l.payloader.Payload(payloadBound, data)
+	m := inPacket{mime: mime, work: v.work, captured: at, spare: v.stats.rate.Load() > lightFrom && encode.Disposable(l.codec, data)}
 	for i, p := range payloads {
-		pkt := v.out.packet(p, ts, i == len(payloads)-1)
-		// An error is that of a connection that is closing: it does not count here.
-		_ = v.track.WriteRTP(&pkt)
+		pkt := rtp.Packet{Header: rtp.Header{Version: 2, Marker: i == len(payloads)-1, Timestamp: ts}, Payload: p}
+		v.track.send(m, &pkt)
+		m.captured = time.Time{}
 	}
 	v.stats.packets.Add(uint64(len(payloads)))
 }
 
-// packetizer numbers packets and turns capture times into RTP timestamps.
-type packetizer struct {
-	seq   uint16
-	ts    uint32 // the timestamp of start
-	rate  uint32 // clock rate in Hz
-	start time.Time
-	last  uint64 // units since start of the last frame
-}
-
-// newPacketizer starts at random numbers, as RFC 3550 section 5.1 wants them.
-func newPacketizer(rate uint32) packetizer {
-	return packetizer{seq: uint16(rand.Uint32()), ts: rand.Uint32(), rate: rate} //nolint:gosec // random, not secret
-}
-
-// stamp returns the RTP timestamp of an instant, later than all before it.
-func (p *packetizer) stamp(at time.Time) uint32 {
-	if p.start.IsZero() {
-		p.start = at
-		return p.ts
+// stepped follows a step of the governor.
+func (v *videoSender) stepped() {
+	for _, l := range v.lanes {
+		if err := l.enc.SetFrameRate(v.gov.FPS()); err != nil {
+			v.log.Error("cannot set the frame rate", "error", err)
+		}
 	}
-	p.last = max(units(at.Sub(p.start), p.rate), p.last+1)
-	return p.ts + uint32(p.last) // wraps, as RTP timestamps do
+	w, h := v.gov.Size(v.opts.Width, v.opts.Height)
+	v.log.Info("video fits the processor", "limit", v.gov.Reason(), "width", w, "height", h, "fps", v.gov.FPS())
+	v.tell()
 }
 
-// units is a duration counted by a clock of rate Hz; a negative one is 0. In two
-// parts, so that weeks of uptime do not overflow.
-func units(d time.Duration, rate uint32) uint64 {
-	d = max(d, 0)
-	whole, rest := uint64(d/time.Second), uint64(d%time.Second)
-	return whole*uint64(rate) + rest*uint64(rate)/uint64(time.Second)
-}
-
-func (p *packetizer) packet(payload []byte, ts uint32, marker bool) rtp.Packet {
-	p.seq++
-	return rtp.Packet{
-		Header:  rtp.Header{Version: 2, Marker: marker, SequenceNumber: p.seq, Timestamp: ts},
-		Payload: payload,
+// tell notes what the statistics say of the loop's own state.
+func (v *videoSender) tell() {
+	s := &v.stats
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.codecs = s.codecs[:0]
+	for _, m := range v.prefer {
+		if v.lanes[m] != nil {
+			s.codecs = append(s.codecs, "video/"+string(codecOf(m)))
+		}
 	}
+	s.reason, s.fps = v.gov.Reason(), v.gov.FPS()
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}
+
+// cpuTime is the processor time that counts towards the budget: the calling thread's
+// where the encoders have no threads of their own. Nobody tells what those took, so
+// where they have some it is all of the process: what else runs just then, such as the
+// making of the next picture, is counted as well and is little beside them.
+func (v *videoSender) cpuTime() time.Duration {
+	if v.opts.Params.Alone() {
+		return clock(unix.CLOCK_THREAD_CPUTIME_ID)
+	}
+	return clock(unix.CLOCK_PROCESS_CPUTIME_ID)
+}
+
+// clock reads a clock of clock_gettime(2).
+func clock(id int32) time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(id, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
 }

@@ -48,8 +48,9 @@ type views struct {
 
 // source is what a view shows: tracks, and how to ask for a keyframe of them.
 type source struct {
-	tracks   []*webrtc.TrackLocalStaticRTP
+	tracks   []webrtc.TrackLocal
 	keyframe func()
+	begin    func() // somebody is there who has seen nothing
 }
 
 // create answers a WHEP offer. It returns the view's id and the SDP answer with
@@ -70,7 +71,7 @@ func (v *views) create(ctx context.Context, src source, offer string) (id, answe
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		switch s {
 		case webrtc.PeerConnectionStateConnected:
-			src.keyframe()
+			src.begin()
 		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			v.expire(w.id)
 		default: // on its way, or disconnected, which may pass

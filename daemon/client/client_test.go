@@ -102,7 +102,7 @@ func TestRootEveryMethod(t *testing.T) {
 	if s, err := c.Status(ctx); err != nil || s.Session == nil || !s.Session.Video.Disabled || s.Version.Version != "test" {
 		t.Errorf("status: %+v, %v", s, err)
 	}
-	if d, err := c.Devices(ctx); err != nil || len(d) != 1 || d[0].ID != apitest.Camera {
+	if d, err := c.Devices(ctx); err != nil || len(d) != 3 || d[0].ID != apitest.Camera {
 		t.Errorf("devices: %+v, %v", d, err)
 	}
 	k.Health.Set("disk_full", apitype.SeverityError, "The disk is full.", "")

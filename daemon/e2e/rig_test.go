@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -301,8 +300,7 @@ func (o *outputs) drop() {
 // refusedWith checks that a command was refused with a code.
 func refusedWith(t *testing.T, err error, code string) {
 	t.Helper()
-	var p *apitype.Problem
-	if !errors.As(err, &p) || p.Code != code {
+	if !refusal(err, code) {
 		t.Errorf("the answer is %v, want the problem %s", err, code)
 	}
 }
@@ -362,11 +360,18 @@ func (c *scene) text(t *testing.T, selector string) string {
 // that does something else as well.
 const fullEnv = "KIOSKD_FIGURES"
 
-func full() bool { return os.Getenv(fullEnv) != "" }
+func full() bool { return os.Getenv(fullEnv) != "" || os.Getenv(nightlyEnv) != "" }
 
-// rounds is how often something is measured: 20 times, or a few in the short form.
+// nightlyEnv makes rounds a hundred.
+const nightlyEnv = "KIOSKD_NIGHTLY"
+
+// rounds is how often something is measured: 20 times, 100 in the night, or a few in
+// the short form.
 func rounds() int {
-	if full() {
+	switch {
+	case os.Getenv(nightlyEnv) != "":
+		return 100
+	case full():
 		return 20
 	}
 	return 6

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle is how long a burst of kernel messages may last before it is looked at:
-// a cable that comes back brings a dozen.
+// settle is how long after a kernel message it is looked again: a cable that comes
+// back brings a dozen.
 const settle = 50 * time.Millisecond
 
 // Options say what counts.
@@ -94,32 +94,41 @@ func Watch(ctx context.Context, o Options, changed func(up bool)) error {
 		drain(addresses)
 		drain(routes)
 	}()
-	known, last := false, false
+	known, last, quiet := false, false, true
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		ok := true
+		ok, look := true, false
 		select {
 		case <-ctx.Done():
 			return nil
 		case _, ok = <-links:
-			timer.Reset(settle)
 		case _, ok = <-addresses:
-			timer.Reset(settle)
 		case _, ok = <-routes:
-			timer.Reset(settle)
 		case <-timer.C:
-			up, err := Up(o)
-			if err != nil {
-				return err
-			}
-			if !known || up != last {
-				known, last = true, up
-				changed(up)
-			}
+			look = true
 		}
-		if !ok {
+		switch {
+		case !ok:
 			return errors.New("cannot listen to the kernel for network changes: its socket closed")
+		case look:
+			quiet = true
+		case quiet: // the first of a burst counts at once: a link that went has nothing to settle
+			look, quiet = true, false
+			fallthrough
+		default:
+			timer.Reset(settle)
+		}
+		if !look {
+			continue
+		}
+		up, err := Up(o)
+		if err != nil {
+			return err
+		}
+		if !known || up != last {
+			known, last = true, up
+			changed(up)
 		}
 	}
 }

@@ -50,6 +50,7 @@ func (m *Model) open(w Open, at time.Time) error {
 	m.Limits = w.Limits.or(DefaultLimits())
 	m.Consent = Consent{Asked: w.AskConsent}
 	m.Facts.Camera, m.Facts.Microphone = DeviceUnknown, DeviceUnknown // asked afresh
+	m.Facts.CameraShut, m.Facts.MicrophoneShut = false, false         // none is in use
 	m.chooseCamera()
 	if w.ClockDoubtful {
 		m.DoubtfulSince = at
@@ -118,8 +119,13 @@ func (m *Model) permit(w Permissions) error {
 			*old = now
 		}
 	}
+	before := m.consented()
 	answer(&m.Consent.Camera, w.Camera)
 	answer(&m.Consent.Microphone, w.Microphone)
+	if !before && m.consented() && !m.Admitted {
+		// A shutter that moved while the patient was thinking told nobody.
+		m.Facts.Camera, m.Facts.Microphone = DeviceUnknown, DeviceUnknown
+	}
 	return nil
 }
 

@@ -57,6 +57,12 @@ type (
 	DeviceReport struct {
 		Camera, Microphone DeviceState
 		Cameras            []string // ids of the usable ones, the preferred one first
+		// CameraShut and MicrophoneShut: the device in use is closed by its shutter, or
+		// muted by its own button. It gives a picture of nothing, or no sound.
+		CameraShut, MicrophoneShut bool
+		// Renamed are cameras that have got another id, old to new: one of the same serial
+		// number was plugged in beside them.
+		Renamed map[string]string
 	}
 	// NetworkChanged tells whether a link with an address and a route is there.
 	// It has to come once at the start and then at every change.

@@ -24,8 +24,12 @@ func (m *Model) report(w DeviceReport) {
 	}
 	m.Facts.Camera, m.Facts.Microphone = known(w.Camera), known(w.Microphone)
 	m.Facts.Cameras = slices.Clone(w.Cameras[:min(len(w.Cameras), maxCameras)])
+	m.Facts.CameraShut, m.Facts.MicrophoneShut = w.CameraShut, w.MicrophoneShut
 	m.Checking = false
 	if m.Running() {
+		if now, ok := w.Renamed[m.Camera.ID]; ok && now != "" { // the choice is the camera, not its name
+			m.Camera.ID = now
+		}
 		m.chooseCamera()
 	}
 }

@@ -42,6 +42,10 @@ func rows() []row {
 		{"active (no devices, all off)", func(t testing.TB) *kiosk {
 			return active(t).do(session.Mute{}, session.DisableVideo{}, session.DeviceReport{})
 		}},
+		{"active (shutter and button closed)", func(t testing.TB) *kiosk { return active(t).do(shut(true, true)) }},
+		{"active (muted, video off, shutter closed)", func(t testing.TB) *kiosk {
+			return active(t).do(session.Mute{}, session.DisableVideo{}, shut(true, true))
+		}},
 		{"active (room lost)", func(t testing.TB) *kiosk { return active(t).do(session.RoomLost{Attempt: 1}) }},
 		{"reconnecting (media lost)", func(t testing.TB) *kiosk {
 			return active(t).do(session.MediaLost{Attempt: 1, Participant: "c1"})
@@ -135,6 +139,8 @@ func columns() []column {
 		{"device-report all ok", 0, always(devices())},
 		{"device-report camera closed", 0, always(closed)},
 		{"device-report nothing there", 0, always(session.DeviceReport{Camera: session.DeviceMissing, Microphone: session.DeviceMissing})},
+		{"device-report shutter closed", 0, always(shut(true, false))},
+		{"device-report muted by its button", 0, always(shut(false, true))},
 		{"network-changed up", 0, always(up())},
 		{"network-changed down", 0, always(down())},
 		{"tick at once", 0, always(session.Tick{})},

@@ -160,6 +160,13 @@ func devices() session.DeviceReport {
 	return session.DeviceReport{Camera: session.DeviceOK, Microphone: session.DeviceOK, Cameras: []string{"face", "document"}}
 }
 
+// shut is a report of devices that the hardware has closed: they are there.
+func shut(camera, microphone bool) session.DeviceReport {
+	r := devices()
+	r.CameraShut, r.MicrophoneShut = camera, microphone
+	return r
+}
+
 func up() session.What   { return session.NetworkChanged{Up: true} }
 func down() session.What { return session.NetworkChanged{} }
 

@@ -149,6 +149,13 @@ func (m Model) Running() bool { return m.Exists() && !m.Final() }
 // CameraSupported says whether the camera can be swapped: two are usable.
 func (m Model) CameraSupported() bool { return len(m.Facts.Cameras) >= 2 }
 
+// SendsVideo says whether the patient's picture may go out: the choice and the
+// hardware's word together. The hardware only takes away; the choice stays.
+func (m Model) SendsVideo() bool { return !m.VideoOff && !m.Facts.CameraShut }
+
+// SendsAudio says whether the patient's sound may go out.
+func (m Model) SendsAudio() bool { return !m.Muted && !m.Facts.MicrophoneShut }
+
 // TimerSeconds is the session timer in whole seconds: it starts at the first
 // `active` and runs until the final state. It is 0 before that.
 func (m Model) TimerSeconds(now time.Time) int {

@@ -133,8 +133,8 @@ func told(old, now Model) []Output {
 	}
 	same := now.Running() && old.Running() && old.Peer == now.Peer
 	add(now.Started && (!old.Started || old.Peer != now.Peer), "session", "started")
-	add(same && old.Muted != now.Muted, "audio", "updated")
-	add(same && old.VideoOff != now.VideoOff, "video", "updated")
+	add(same && (old.Muted != now.Muted || old.SendsAudio() != now.SendsAudio()), "audio", "updated")
+	add(same && (old.VideoOff != now.VideoOff || old.SendsVideo() != now.SendsVideo()), "video", "updated")
 	add(same && old.Camera.ID != now.Camera.ID && old.Camera.ID != "", "camera", "updated")
 	lacks := now.Running() && now.Admitted && now.Facts.Camera != DeviceUnknown && !now.CameraSupported()
 	add(lacks && (!old.Admitted || old.CameraSupported()), "camera", "unsupported")

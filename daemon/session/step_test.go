@@ -82,6 +82,12 @@ func TestDevicePermission(t *testing.T) {
 		k.do(devices()).want("waiting/loading", "state=waiting").
 			wantEffects("set-muted(false)", "load-room(1)", "open-microphone", "open-camera(face)")
 	})
+	t.Run("looked at after the patient's yes", func(t *testing.T) {
+		closed := session.DeviceReport{Camera: session.DeviceShuttered, Microphone: session.DeviceOK}
+		k := newKiosk(t).do(up(), session.Open{Appointment: "a", AskConsent: true}, devices()).want("waiting_permissions")
+		k.do(session.Permissions{Camera: session.Granted, Microphone: session.Granted}).wantEffects("check-devices(1)")
+		k.do(closed).want("error:camera_permission_required", "error=camera_permission_required")
+	})
 	t.Run("in a call it only takes away", func(t *testing.T) {
 		closed := session.DeviceReport{Camera: session.DeviceShuttered, Microphone: session.DeviceShuttered, Cameras: []string{"face", "document"}}
 		active(t).do(closed).want("active").wantEffects()

@@ -125,6 +125,9 @@ type Facts struct {
 	Camera     DeviceState
 	Microphone DeviceState
 	Cameras    []string // ids of the usable cameras, the preferred one first
+	// CameraShut and MicrophoneShut: the hardware of the device in use takes away what
+	// it gives, see DeviceReport.
+	CameraShut, MicrophoneShut bool
 }
 
 // Camera is the patient's choice of camera.

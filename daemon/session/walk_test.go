@@ -26,6 +26,7 @@ func TestRandomWalk(t *testing.T) {
 	list := columns()
 	helpful := []func(int) session.What{
 		func(int) session.What { return open() }, func(int) session.What { return devices() }, func(int) session.What { return up() },
+		func(int) session.What { return shut(rnd.IntN(2) == 0, rnd.IntN(2) == 0) },
 		func(int) session.What {
 			return session.Permissions{Camera: session.Granted, Microphone: session.Granted}
 		},
@@ -70,6 +71,7 @@ func TestRandomWalk(t *testing.T) {
 		reached[describe(k.m)]++
 		for what, there := range map[string]bool{
 			"a message that waits": w.outbox > 0, "a refresh": k.m.Refreshing, "a call without the backend": k.m.Unauthorized && k.m.State == session.Reconnecting,
+			"a closed shutter": k.m.Running() && k.m.Facts.CameraShut && !k.m.VideoOff, "a muting button": k.m.Running() && k.m.Facts.MicrophoneShut && !k.m.Muted,
 			"a report that is sent": k.m.ReportSent, "a control taken away": len(k.m.Screen.Hidden) > 0,
 		} {
 			if there {
@@ -84,6 +86,7 @@ func TestRandomWalk(t *testing.T) {
 		"none", "waiting_permissions", "waiting/loading", "waiting/joining", "waiting/participant", "active",
 		"reconnecting", "ended", "timeout", "error:network_unavailable", "error:camera_permission_required", "error:room_unavailable!",
 		"error:unauthorized!", "a message that waits", "a refresh", "a call without the backend", "a report that is sent", "a control taken away",
+		"a closed shutter", "a muting button",
 	} {
 		if reached[s] == 0 {
 			t.Errorf("the walk never came to %s", s)
@@ -199,6 +202,44 @@ func (w *walker) choices(before session.Model, what session.What, fail func(stri
 	}
 	if session.Narrows(before, what) && w.k.err != nil {
 		fail("a narrowing command was refused")
+	}
+	w.hardware(before, what, fail)
+}
+
+// hardware: what a button or a shutter does is told exactly where it changes what is
+// sent, and neither changes a choice, nor what the controls say of it.
+func (w *walker) hardware(before session.Model, what session.What, fail func(string)) {
+	m := w.k.m
+	if _, ok := what.(session.Restarted); ok {
+		return // the hardware is asked anew
+	}
+	if m.SendsAudio() && (m.Muted || m.Facts.MicrophoneShut) || m.SendsVideo() && (m.VideoOff || m.Facts.CameraShut) {
+		fail("more is sent than choice and hardware allow")
+	}
+	told := map[string]bool{}
+	for _, o := range w.k.outputs {
+		told[o.Key] = told[o.Key] || o.Value == "updated"
+	}
+	report, ok := what.(session.DeviceReport)
+	if !ok {
+		if before.Facts.CameraShut != m.Facts.CameraShut || before.Facts.MicrophoneShut != m.Facts.MicrophoneShut {
+			fail("the hardware changed without a report")
+		}
+		return
+	}
+	if m.Facts.CameraShut != report.CameraShut || m.Facts.MicrophoneShut != report.MicrophoneShut {
+		fail("a report of the hardware was not taken")
+	}
+	if told["audio"] != (before.SendsAudio() != m.SendsAudio()) || told["video"] != (before.SendsVideo() != m.SendsVideo()) {
+		fail("the hardware's change was told wrongly")
+	}
+	if before.Muted != m.Muted || before.VideoOff != m.VideoOff {
+		fail("the hardware changed a choice")
+	}
+	for i, c := range m.Controls() {
+		if old := before.Controls()[i]; (c.Reference == "mute" || c.Reference == "disable-video") && c.Value != old.Value {
+			fail("the hardware changed a control's value")
+		}
 	}
 }
 

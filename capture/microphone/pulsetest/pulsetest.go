@@ -28,6 +28,10 @@ import (
 const (
 	// PCM is the name under which alsa-lib opens the microphone.
 	PCM = "kiosk_mic"
+	// Speaker is the name under which alsa-lib opens the speaker, and SpeakerMonitor
+	// the one under which it hears what the speaker plays: digital silence, mostly.
+	Speaker        = "kiosk_speaker"
+	SpeakerMonitor = "kiosk_speaker_monitor"
 	// ToneHz is what the microphone hears.
 	ToneHz = 440
 
@@ -47,9 +51,10 @@ type Server struct {
 	dir    string
 	socket string
 
-	mu  sync.Mutex
-	cmd *exec.Cmd
-	end chan struct{} // closed when cmd was waited for
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	end    chan struct{} // closed when cmd was waited for
+	behind []leftBehind  // servers that Replace left
 }
 
 // Start starts a server that keeps its files under dir and waits, for at most
@@ -72,8 +77,7 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 			return nil, fmt.Errorf("cannot make PulseAudio's folder: %w", err)
 		}
 	}
-	conf := fmt.Sprintf("</usr/share/alsa/alsa.conf>\npcm.%s {\n\ttype pulse\n\tserver \"unix:%s\"\n\tdevice \"mic.monitor\"\n}\n", PCM, s.socket)
-	if err := os.WriteFile(s.ALSAConfig, []byte(conf), 0o600); err != nil {
+	if err := os.WriteFile(s.ALSAConfig, []byte(s.configuration()), 0o600); err != nil {
 		return nil, fmt.Errorf("cannot write alsa-lib's configuration: %w", err)
 	}
 	if err := s.start(); err != nil {
@@ -102,11 +106,15 @@ func (s *Server) Guarded(path string) (pcm string, err error) {
 // microphone's: nobody hears themselves.
 const speaker = "speaker"
 
+// headset is the microphone's tone as a source of its own: Chromium takes no sink's
+// monitor for a microphone.
+const headset = "headset"
+
 // SpeakerEnv is what a program needs in its environment to play through this
-// server (libpulse; Chromium does). A browser without any sound device holds its
+// server and to hear the tone (libpulse; Chromium does). A browser without any sound device holds its
 // page up for a second and more when it is to play something.
 func (s *Server) SpeakerEnv() []string {
-	return append(s.Env(), "PULSE_SERVER=unix:"+s.socket, "PULSE_SINK="+speaker)
+	return append(s.Env(), "PULSE_SERVER=unix:"+s.socket, "PULSE_SINK="+speaker, "PULSE_SOURCE="+headset)
 }
 
 // Env is what a process that opens PCM needs in its environment. Besides
@@ -135,6 +143,7 @@ func (s *Server) start() error {
 		// has nothing to hear until they are over.
 		"-L", "module-null-sink sink_name="+speaker+" rate=48000 norewinds=1",
 		"-L", "module-null-sink sink_name=mic rate=48000 channels=1 norewinds=1",
+		"-L", "module-remap-source master=mic.monitor source_name="+headset+" remix=no",
 		"-L", fmt.Sprintf("module-sine sink=mic rate=48000 frequency=%d", ToneHz),
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+s.socket)
 	home, run := filepath.Join(s.dir, "home"), filepath.Join(s.dir, "run")
@@ -191,6 +200,10 @@ func (s *Server) Kill() error {
 	s.mu.Lock()
 	cmd, end := s.cmd, s.end
 	s.mu.Unlock()
+	return kill(cmd, end)
+}
+
+func kill(cmd *exec.Cmd, end <-chan struct{}) error {
 	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("cannot kill PulseAudio: %w", err)
 	}
@@ -212,21 +225,3 @@ func (s *Server) Restart() error {
 	}
 	return s.start()
 }
-
-// Freeze stops the server in its tracks (SIGSTOP), as a hang would, or lets it
-// go on.
-func (s *Server) Freeze(frozen bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	signal := syscall.SIGCONT
-	if frozen {
-		signal = syscall.SIGSTOP
-	}
-	if err := s.cmd.Process.Signal(signal); err != nil {
-		return fmt.Errorf("cannot freeze PulseAudio: %w", err)
-	}
-	return nil
-}
-
-// Close ends the server. The files stay: dir is the caller's.
-func (s *Server) Close() error { return s.Kill() }

@@ -2,6 +2,7 @@ package pulsetest_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -50,6 +51,46 @@ func TestServerLives(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The switches act on a server that runs, and say so on one that does not.
+func TestControls(t *testing.T) {
+	s, err := pulsetest.Start(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range []bool{true, false} {
+		if err := errors.Join(s.MuteSource(on), s.Suspend(on)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Leave(); err != nil {
+		t.Error(err)
+	}
+	if err := s.MuteSource(true); err == nil || !strings.Contains(err.Error(), "pulseaudio-utils") {
+		t.Errorf("muting a source that has left: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// One that took a frozen one's place is reachable; Close ends both.
+func TestReplace(t *testing.T) {
+	dir := t.TempDir()
+	s, err := pulsetest.Start(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Freeze(true), s.Replace()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.MuteSource(true); err != nil {
+		t.Errorf("the new server does not answer: %v", err)
+	}
+	if err := s.Close(); err != nil || reachable(dir) {
+		t.Errorf("still there: %v", err)
 	}
 }
 

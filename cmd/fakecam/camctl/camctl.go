@@ -111,9 +111,50 @@ func (c Client) Openers(n int) (files int, streaming bool, err error) {
 	return files, on == 1, nil
 }
 
+// Hang lets open(2) and ioctl(2) of camera n answer only after d, in whole
+// milliseconds; 0 ends a hang.
+func (c Client) Hang(n int, d time.Duration) error {
+	_, err := c.Do(fmt.Sprintf("hang %d %d", n, d.Milliseconds()))
+	return err
+}
+
+// Move unplugs camera n and plugs it back as /dev/videoTO.
+func (c Client) Move(n, to int) error { _, err := c.Do(fmt.Sprintf("move %d %d", n, to)); return err }
+
+// Fault begins or ends a fault of camera n: garbage, short, oversize, wrongsize,
+// uneven or revoke (see cmd/fakecam).
+func (c Client) Fault(n int, name string, on bool) error {
+	word := "off"
+	if on {
+		word = "on"
+	}
+	_, err := c.Do(fmt.Sprintf("%s %d %s", name, n, word))
+	return err
+}
+
+// Control reads a control of camera n by its name in v4l2-ctl's spelling;
+// inactive says that another control decides it.
+func (c Client) Control(n int, name string) (value int, inactive bool, err error) {
+	s, err := c.Do(fmt.Sprintf("control %d %s", n, name))
+	if err != nil {
+		return 0, false, err
+	}
+	var off int
+	if _, err := fmt.Sscanf(s, "value %d inactive %d", &value, &off); err != nil {
+		return 0, false, fmt.Errorf("cannot read a control from %q: %w", s, err)
+	}
+	return value, off == 1, nil
+}
+
 // Stats are figures since fakecam's start: frames delivered, frames made without
 // a queued buffer, frames not made because the machine was slow.
-type Stats struct{ Frames, Drops, Late uint64 }
+type Stats struct {
+	Frames, Drops, Late uint64
+	// Faults counts by name what faults have done: frames that were garbage, short,
+	// oversize, wrongsize or uneven, files and opens that were revoked, requests
+	// that hung, and how often the camera moved.
+	Faults map[string]uint64
+}
 
 // Stats gives the figures of camera n.
 func (c Client) Stats(n int) (Stats, error) {
@@ -124,6 +165,13 @@ func (c Client) Stats(n int) (Stats, error) {
 	var st Stats
 	if _, err := fmt.Sscanf(s, "frames %d drops %d late %d", &st.Frames, &st.Drops, &st.Late); err != nil {
 		return Stats{}, fmt.Errorf("cannot read stats from %q: %w", s, err)
+	}
+	st.Faults = map[string]uint64{}
+	f := strings.Fields(s)
+	for i := 6; i+1 < len(f); i += 2 {
+		if st.Faults[f[i]], err = strconv.ParseUint(f[i+1], 10, 64); err != nil {
+			return Stats{}, fmt.Errorf("cannot read stats from %q: %w", s, err)
+		}
 	}
 	return st, nil
 }

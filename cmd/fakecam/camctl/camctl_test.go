@@ -54,6 +54,10 @@ func TestClient(t *testing.T) {
 		"deny 0 1000":   func() error { return c.Deny(0, 1000) },
 		"deny 1 all":    func() error { return c.Deny(1, Everybody) },
 		"allow 0 0":     func() error { return c.Allow(0, 0) },
+		"hang 0 250":    func() error { return c.Hang(0, 250*time.Millisecond) },
+		"move 0 3":      func() error { return c.Move(0, 3) },
+		"garbage 1 on":  func() error { return c.Fault(1, "garbage", true) },
+		"revoke 0 off":  func() error { return c.Fault(0, "revoke", false) },
 		"shutter 2 on":  func() error { return c.Shutter(2, true) },
 		"shutter 0 off": func() error { return c.Shutter(0, false) },
 	} {
@@ -74,9 +78,20 @@ func TestFigures(t *testing.T) {
 	if _, err := c.Stats(0); err == nil {
 		t.Error("openers were taken for stats")
 	}
-	c, _ = answering(t, "ok frames 10 drops 2 late 1\n")
-	if s, err := c.Stats(0); err != nil || s != (Stats{10, 2, 1}) {
+	c, _ = answering(t, "ok frames 10 drops 2 late 1 garbage 7 moved x\n")
+	if s, err := c.Stats(0); err == nil {
+		t.Errorf("%+v was read from words", s)
+	}
+	c, _ = answering(t, "ok value -5 inactive 1\n")
+	if v, off, err := c.Control(0, "x"); err != nil || v != -5 || !off {
+		t.Errorf("%d %v %v", v, off, err)
+	}
+	c, _ = answering(t, "ok frames 10 drops 2 late 1 garbage 7 moved 1\n")
+	if s, err := c.Stats(0); err != nil || s.Frames != 10 || s.Drops != 2 || s.Late != 1 || s.Faults["garbage"] != 7 || s.Faults["moved"] != 1 {
 		t.Errorf("%+v %v", s, err)
+	}
+	if _, _, err := c.Control(0, "x"); err == nil {
+		t.Error("stats were taken for a control")
 	}
 	if _, _, err := c.Openers(0); err == nil {
 		t.Error("stats were taken for openers")

@@ -34,11 +34,14 @@ const (
 	Control = "/dev/fakecam.sock"
 	// DevDir is the -dev to use: where cameras are looked for.
 	DevDir = "/dev"
+	// CharDir is where sysfs has devices by their number. Setup covers it, fakecam
+	// puts its cameras there.
+	CharDir = "/sys/dev/char"
 
 	// Major is the device number of video4linux (kernel
 	// Documentation/admin-guide/devices.txt, char 81).
 	Major = 81
-	// MaxCameras is how many cameras /sys/dev/char is prepared for.
+	// MaxCameras bounds the N of /dev/videoN.
 	MaxCameras = 16
 )
 
@@ -88,7 +91,7 @@ func Setup(keep ...string) error {
 	if err := setupDev("/dev", append(nodes(), keep...)); err != nil {
 		return fmt.Errorf("cannot set up a private /dev: %w", err)
 	}
-	if err := setupSys("/sys/dev/char"); err != nil {
+	if err := setupSys(CharDir); err != nil {
 		return fmt.Errorf("cannot set up a private /sys/dev/char: %w", err)
 	}
 	return nil
@@ -203,8 +206,9 @@ func bind(fd int, at string) error {
 	return unix.MoveMount(tree, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-// setupSys covers /sys/dev/char with a tmpfs that has what was there and an
-// entry 81:N for each camera, which v4l2-utils read to name a device.
+// setupSys covers /sys/dev/char with a tmpfs that has what was there but the
+// cameras. A fakecam makes entries 81:N for its own, where identities are read
+// and v4l2-utils find a device's name.
 func setupSys(dir string) error {
 	old, err := os.ReadDir(dir)
 	if err != nil {
@@ -220,16 +224,7 @@ func setupSys(dir string) error {
 		return err
 	}
 	for n := range MaxCameras {
-		name := fmt.Sprintf("%d:%d", Major, n)
-		delete(links, name)
-		at := filepath.Join(dir, name)
-		if err := os.Mkdir(at, 0o755); err != nil {
-			return err
-		}
-		text := fmt.Sprintf("MAJOR=%d\nMINOR=%d\nDEVNAME=video%d\n", Major, n, n)
-		if err := os.WriteFile(filepath.Join(at, "uevent"), []byte(text), 0o644); err != nil {
-			return err
-		}
+		delete(links, fmt.Sprintf("%d:%d", Major, n))
 	}
 	for name, to := range links {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {

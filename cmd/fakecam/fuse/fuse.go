@@ -58,13 +58,14 @@ func ParseMode(s string) (Mode, error) {
 
 // File is one file of the folder. Its methods are called by Serve alone.
 type File interface {
-	// Present says whether the file is there now.
-	Present() bool
-	// Open gives a handle to a process of user uid, or an errno.
-	Open(uid uint32) (Handle, unix.Errno)
+	// Node is the file's name, the N of the 81:N that stat(2) sees, and whether it
+	// is there now. All three may change at any time.
+	Node() (name string, minor int, present bool)
+	// Open answers c, now or later.
+	Open(c *OpenCall)
 	// Allowed says whether uid may open the file, for access(2).
 	Allowed(uid uint32) bool
-	// Interrupt ends the pending Call with this ID, if it is this file's.
+	// Interrupt ends the pending Call or OpenCall with this ID, if it is this file's.
 	Interrupt(id uint64)
 }
 
@@ -72,16 +73,15 @@ type File interface {
 type Handle interface {
 	// Ioctl answers c, now or later.
 	Ioctl(c *Call)
-	// Poll gives the events now; with arm, key is woken at the next change.
-	Poll(key uint64, arm bool) uint32
+	// Poll gives the events now; asked are those that the caller waits for. With
+	// arm, key is woken at the next change.
+	Poll(key uint64, asked uint32, arm bool) uint32
 	// Release ends the handle.
 	Release()
 }
 
 // Entry puts a File into the folder.
 type Entry struct {
-	Name   string
-	Minor  int    // shown to stat(2) as 81:Minor
 	Memory []byte // what is mapped
 	FD     int    // the memfd behind Memory
 	File   File
@@ -99,7 +99,8 @@ type Server struct {
 	ready   chan struct{} // closed when INIT is done
 	backing []int32       // ids of the backing files, in passthrough
 
-	handles map[uint64]open // Serve's own
+	mu      sync.Mutex
+	handles map[uint64]open // open files by their number
 	next    uint64
 
 	abort sync.Once
@@ -162,11 +163,7 @@ func (s *Server) Close() error {
 // Serve answers requests until the folder is unmounted, then releases what is
 // still open. It returns an error when the kernel's requests end in another way.
 func (s *Server) Serve() error {
-	defer func() {
-		for _, o := range s.handles {
-			o.h.Release()
-		}
-	}()
+	defer s.releaseAll()
 	buf := make([]byte, requestSize)
 	for {
 		n, err := unix.Read(s.fd, buf)
@@ -192,8 +189,9 @@ func (s *Server) Serve() error {
 }
 
 // send writes an answer (unique of a request) or a notification (unique 0,
-// status is its code). A caller that was killed meanwhile gives ENOENT.
-func (s *Server) send(unique uint64, status int32, parts ...[]byte) {
+// status is its code). It says whether the kernel took it: a caller that was
+// killed meanwhile gives ENOENT.
+func (s *Server) send(unique uint64, status int32, parts ...[]byte) bool {
 	n := 16
 	for _, p := range parts {
 		n += len(p)
@@ -208,6 +206,7 @@ func (s *Server) send(unique uint64, status int32, parts ...[]byte) {
 	default:
 		s.log.Warn("cannot answer the kernel", "status", status, "bytes", n, "error", err)
 	}
+	return err == nil
 }
 
 func (s *Server) ok(r request, parts ...[]byte)   { s.send(r.Unique, 0, parts...) }

@@ -36,20 +36,11 @@ func (s *Server) handle(r request) error {
 	case opOpen:
 		s.open(r)
 	case opRelease:
-		if o, ok := s.handles[r.Fh]; ok {
-			delete(s.handles, r.Fh)
-			o.h.Release()
-		}
-		s.ok(r)
+		s.release(r)
 	case opIoctl:
 		s.ioctl(r)
 	case opPoll:
-		o, ok := s.handles[r.Fh]
-		if !ok {
-			s.fail(r, unix.EBADF)
-			return nil
-		}
-		s.word(r, 8, uint64(o.h.Poll(r.Key, r.Flags&pollSchedule != 0)))
+		s.poll(r)
 	case opRead:
 		s.read(r)
 	case opWrite: // pages a client wrote to in a mapping: nobody wants them
@@ -118,7 +109,8 @@ func (s *Server) registerAll() error {
 	for _, e := range s.entries {
 		id, err := s.register(e.FD)
 		if err != nil {
-			return fmt.Errorf("cannot register the memory of %s: %w", e.Name, err)
+			name, _, _ := e.File.Node()
+			return fmt.Errorf("cannot register the memory of %s: %w", name, err)
 		}
 		s.backing = append(s.backing, id)
 	}
@@ -127,7 +119,8 @@ func (s *Server) registerAll() error {
 
 func (s *Server) lookup(r request) {
 	for i, e := range s.entries {
-		if r.Node != rootNode || e.Name != r.Name || !e.File.Present() {
+		name, _, present := e.File.Node()
+		if r.Node != rootNode || name != r.Name || !present {
 			continue
 		}
 		node := fileNode(i)
@@ -147,7 +140,8 @@ func (s *Server) attr(node uint64) []byte {
 	mode, links := uint32(unix.S_IFDIR|0o755), uint32(2)
 	if i, chr, ok := s.entry(node); ok && chr {
 		mode, links = unix.S_IFCHR|0o660, 1
-		put.PutUint32(a[76:], uint32(81<<8|s.entries[i].Minor))
+		_, minor, _ := s.entries[i].File.Node()
+		put.PutUint32(a[76:], uint32(81<<8|minor))
 	} else if ok {
 		mode, links = unix.S_IFREG|0o660, 1
 		put.PutUint64(a[8:], uint64(len(s.entries[i].Memory)))
@@ -156,30 +150,6 @@ func (s *Server) attr(node uint64) []byte {
 	put.PutUint32(a[64:], links)
 	put.PutUint32(a[80:], 4096)
 	return a
-}
-
-func (s *Server) open(r request) {
-	i, chr, ok := s.entry(r.Node)
-	if !ok || chr {
-		s.fail(r, unix.EIO)
-		return
-	}
-	h, e := s.entries[i].File.Open(r.UID)
-	if e != 0 {
-		s.fail(r, e)
-		return
-	}
-	flags, id := uint32(fopenNoFlush|fopenKeepCache), int32(0)
-	if s.Mode() == Passthrough {
-		// direct I/O: read(2) asks us, mmap still goes to the backing file
-		flags, id = fopenNoFlush|fopenPassthrough|fopenDirectIO, s.backing[i]
-	}
-	s.next++
-	s.handles[s.next] = open{h, r.Flags&unix.O_NONBLOCK != 0}
-	o := word(16, s.next)
-	binary.NativeEndian.PutUint32(o[8:], flags)
-	binary.NativeEndian.PutUint32(o[12:], uint32(id))
-	s.ok(r, o)
 }
 
 // read fills pages of a mapping in store mode. read(2) on a camera is not
@@ -198,71 +168,19 @@ func (s *Server) read(r request) {
 func (s *Server) readdir(r request) {
 	var out []byte
 	for i, e := range s.entries {
-		if uint64(i) < r.Off || !e.File.Present() {
+		name, _, present := e.File.Node()
+		if uint64(i) < r.Off || !present {
 			continue
 		}
-		d := word((24+len(e.Name)+7)&^7, fileNode(i))
+		d := word((24+len(name)+7)&^7, fileNode(i))
 		binary.NativeEndian.PutUint64(d[8:], uint64(i+1)) // where to go on
-		binary.NativeEndian.PutUint32(d[16:], uint32(len(e.Name)))
+		binary.NativeEndian.PutUint32(d[16:], uint32(len(name)))
 		binary.NativeEndian.PutUint32(d[20:], unix.DT_CHR)
-		copy(d[24:], e.Name)
+		copy(d[24:], name)
 		if len(out)+len(d) > int(r.Size) {
 			break
 		}
 		out = append(out, d...)
 	}
 	s.ok(r, out)
-}
-
-func (s *Server) ioctl(r request) {
-	o, ok := s.handles[r.Fh]
-	if !ok {
-		s.fail(r, unix.EBADF)
-		return
-	}
-	arg := make([]byte, max(len(r.Data), int(r.Size)))
-	copy(arg, r.Data)
-	o.h.Ioctl(&Call{s: s, unique: r.Unique, tid: r.Tid, cmd: r.Cmd, arg: arg, out: int(r.Size), nonblock: o.nonblock})
-}
-
-// Call is an ioctl on its way. Its caller sleeps until Reply.
-type Call struct {
-	s        *Server
-	unique   uint64
-	tid      uint32
-	cmd      uint32
-	arg      []byte
-	out      int
-	nonblock bool
-}
-
-// ID is unique among pending calls.
-func (c *Call) ID() uint64 { return c.unique }
-
-// Cmd is the request code of ioctl(2).
-func (c *Call) Cmd() uint32 { return c.cmd }
-
-// Arg is the argument, as long as the request code says; what is written into
-// it goes back to the caller where the code says so.
-func (c *Call) Arg() []byte { return c.arg }
-
-// Nonblock says whether the file has O_NONBLOCK now.
-func (c *Call) Nonblock() bool { return c.s.procs.nonblock(c.tid, c.nonblock) }
-
-// Peek reads the caller's memory; false when the address is bad.
-func (c *Call) Peek(addr uint64, b []byte) bool { return memory(c.tid, addr, b, false) }
-
-// Poke writes the caller's memory; false when the address is bad.
-func (c *Call) Poke(addr uint64, b []byte) bool { return memory(c.tid, addr, b, true) }
-
-// Reply ends the call with result: 0 or a negative errno. The kernel passes the
-// result on unchecked, so that -ERESTARTSYS works as in a driver.
-func (c *Call) Reply(result int32) {
-	c.s.send(c.unique, 0, word32(16, uint32(result)), c.arg[:c.out])
-}
-
-func word32(n int, v uint32) []byte {
-	b := make([]byte, n)
-	binary.NativeEndian.PutUint32(b, v)
-	return b
 }

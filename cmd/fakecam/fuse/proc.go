@@ -52,7 +52,7 @@ func (c *callers) syscallOf(tid uint32) (nr int, arg uint64, ok bool) {
 	// The request can reach us before its sender has gone to sleep; until then
 	// the file says "running". That takes microseconds, or a turn of the scheduler
 	// where all processors are busy.
-	deadline, retry := time.NewTimer(10*time.Millisecond), time.NewTicker(20*time.Microsecond)
+	deadline, retry := time.NewTimer(100*time.Millisecond), time.NewTicker(20*time.Microsecond)
 	defer deadline.Stop()
 	defer retry.Stop()
 	for {

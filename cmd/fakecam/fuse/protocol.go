@@ -78,6 +78,7 @@ type request struct {
 	Size   uint32 // READ, READDIR, WRITE; IOCTL: bytes to answer
 	Cmd    uint32 // IOCTL: request code
 	Data   []byte // IOCTL: bytes of the argument, not copied
+	Events uint32 // POLL: what is waited for
 	Key    uint64 // POLL: whom to wake; INTERRUPT: unique of the request
 }
 
@@ -115,7 +116,7 @@ func parse(b []byte) (request, error) {
 	case opInterrupt:
 		r.Key = le.Uint64(p)
 	case opPoll:
-		r.Fh, r.Key, r.Flags = le.Uint64(p), le.Uint64(p[8:]), le.Uint32(p[16:])
+		r.Fh, r.Key, r.Flags, r.Events = le.Uint64(p), le.Uint64(p[8:]), le.Uint32(p[16:]), le.Uint32(p[20:])
 	case opIoctl:
 		in, out := le.Uint32(p[24:]), le.Uint32(p[28:])
 		if uint64(in) > uint64(len(p)-32) || out > maxIoctl {

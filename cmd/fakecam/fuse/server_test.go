@@ -19,7 +19,11 @@ type pipe struct {
 
 // toy is a file; it echoes an ioctl with every byte one higher.
 type toy struct {
+	name        string
+	minor       int
 	here        bool
+	late        bool // open(2) waits
+	waiting     []*OpenCall
 	openErr     unix.Errno
 	uids        []uint32 // who opened it
 	released    int
@@ -27,15 +31,23 @@ type toy struct {
 	polled      []uint64
 }
 
-func (f *toy) Present() bool                    { return f.here }
-func (f *toy) Allowed(uid uint32) bool          { return uid != 1234 }
-func (f *toy) Interrupt(id uint64)              { f.interrupted = append(f.interrupted, id) }
-func (f *toy) Release()                         { f.released++ }
-func (f *toy) Poll(key uint64, arm bool) uint32 { f.polled = append(f.polled, key); return unix.POLLIN }
+func (f *toy) Node() (string, int, bool) { return f.name, f.minor, f.here }
+func (f *toy) Allowed(uid uint32) bool   { return uid != 1234 }
+func (f *toy) Interrupt(id uint64)       { f.interrupted = append(f.interrupted, id) }
+func (f *toy) Release()                  { f.released++ }
 
-func (f *toy) Open(uid uint32) (Handle, unix.Errno) {
-	f.uids = append(f.uids, uid)
-	return f, f.openErr
+func (f *toy) Poll(key uint64, asked uint32, _ bool) uint32 {
+	f.polled = append(f.polled, key)
+	return unix.POLLIN & asked
+}
+
+func (f *toy) Open(c *OpenCall) {
+	f.uids = append(f.uids, c.UID())
+	if f.late {
+		f.waiting = append(f.waiting, c)
+		return
+	}
+	c.Reply(f, f.openErr)
 }
 
 func (f *toy) Ioctl(c *Call) {
@@ -62,7 +74,8 @@ func newPipe(t *testing.T, mode Mode, files ...*toy) *pipe {
 	s := &Server{log: slog.New(slog.DiscardHandler), fd: fds[0], dir: "test", procs: procs, asked: mode, ready: make(chan struct{}), handles: map[uint64]open{}}
 	s.mode.Store(mode)
 	for i, f := range files {
-		s.entries = append(s.entries, Entry{Name: "video" + string(rune('0'+i)), Minor: i, Memory: []byte("memory of a camera"), FD: -1, File: f})
+		f.name, f.minor = "video"+string(rune('0'+i)), i
+		s.entries = append(s.entries, Entry{Memory: []byte("memory of a camera"), FD: -1, File: f})
 	}
 	return &pipe{Server: s, t: t, kernel: fds[1]}
 }
@@ -200,7 +213,7 @@ func TestFile(t *testing.T) {
 	if st, b := p.ask(opIoctl, 16, append(words(fh, 0, 0, 25, 0, 0, 3, 4), 1, 2, 3)); st != 0 || int32(binary.NativeEndian.Uint32(b)) != -25 || string(b[16:]) != "\x02\x03\x04\x01" {
 		t.Errorf("IOCTL: %d, % x", st, b)
 	}
-	if st, b := p.ask(opPoll, 16, words(fh, 0, 9, 0, 1, 0)); st != 0 || binary.NativeEndian.Uint32(b) != unix.POLLIN || len(f.polled) != 1 || f.polled[0] != 9 {
+	if st, b := p.ask(opPoll, 16, words(fh, 0, 9, 0, 1, unix.POLLIN)); st != 0 || binary.NativeEndian.Uint32(b) != unix.POLLIN || len(f.polled) != 1 || f.polled[0] != 9 {
 		t.Errorf("POLL: %d, % x, %v", st, b, f.polled)
 	}
 	if _, b := p.ask(opRead, 16, words(fh, 0, 7, 0, 100, 0, 0, 0)); string(b) != "of a camera" {

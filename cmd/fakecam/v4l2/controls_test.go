@@ -28,7 +28,8 @@ func TestQueryctrl(t *testing.T) {
 			id = u32(a, 0)
 			got += fmt.Sprintf("%x:%d ", id, u32(a, 4))
 		}
-		if want := "980001:6 980900:1 980901:1 98090c:2 980918:3 "; got != want {
+		if want := "980001:6 980900:1 980901:1 980902:1 98090c:2 980913:1 980918:3 98091a:1 98091b:1 98091c:1 " +
+			"9a0001:6 9a0901:3 9a0902:1 9a0903:2 9a090a:1 9a090c:2 9a090d:1 "; got != want {
 			t.Errorf("%#x lists %s, want %s", cmd, got, want)
 		}
 		if _, e := b.ioctl(t, h, cmd, 0x009a0910); e != unix.EINVAL {

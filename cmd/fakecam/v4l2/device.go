@@ -5,8 +5,8 @@
 //
 // It owns the camera's memory and the goroutine that makes its frames. Buffers
 // live in a memfd one after the other, so that a client maps them by the offset
-// QUERYBUF gives. Offered are MMAP streaming, user controls and a privacy
-// shutter; read(2), user pointers, dmabuf, events and multi-planar formats are not.
+// QUERYBUF gives. Offered are MMAP streaming, controls with their events and a
+// privacy shutter; read(2), user pointers, dmabuf and multi-planar formats are not.
 package v4l2
 
 import (
@@ -74,6 +74,7 @@ type Record struct {
 // Options describe a camera.
 type Options struct {
 	Minor   int          // N of videoN
+	Port    string       // of the bus, as in the USB device's name: "2.4"; empty: Minor+1
 	Base    uint32       // the counter in the first picture of a stream; V4L2 sequences begin at 0
 	Shutter bool         // it has a privacy shutter
 	Bus     *Bus         // what it shares with other cameras; may be nil
@@ -94,27 +95,32 @@ type Device struct {
 	mem     []byte
 
 	mu        sync.Mutex
+	minor     int       // N of videoN now
 	gone      bool      // unplugged
 	life      uint64    // counts unplugs: handles of an earlier life stay dead
 	stall     time.Time // no frames before this
 	shut      bool      // the shutter is closed; it stays so through an unplug
 	access    access
+	faults    map[Fault]bool
+	hang      hang
+	timers    sync.WaitGroup // of hangs
 	pix, w, h uint32
 	fps       uint32
 	controls  []*control
 	handles   map[*Handle]struct{} // open files, those of an earlier life too
 
-	owner   *Handle // who holds the buffers
-	bufs    []buffer
-	bufsz   uint32
-	queued  []int
-	done    []int
-	waiters []Call // blocked DQBUF calls
-	polled  map[*Handle]struct{}
-	stream  *stream // frames are being made
-	last    *stream // the newest one, may be ending
-	seq     uint32
-	stats   Stats
+	owner      *Handle // who holds the buffers
+	bufs       []buffer
+	bufsz      uint32
+	queued     []int
+	done       []int
+	waiters    []Call // blocked DQBUF calls
+	eventWaits []eventWait
+	polled     map[*Handle]struct{}
+	stream     *stream // frames are being made
+	last       *stream // the newest one, may be ending
+	seq        uint32
+	stats      Stats
 }
 
 // Handle is one open file of a camera.
@@ -123,18 +129,25 @@ type Handle struct {
 	life uint64
 	prio uint32 // V4L2_PRIORITY_*; 0 after an unplug
 	key  uint64 // of the poller that waits, while in d.polled
+
+	subs     map[uint32]*subscription // by control
+	eventSeq uint32
 }
 
 // Stats are figures of a camera.
 type Stats struct {
 	Frames, Drops, Late uint64 // delivered; made without a buffer to put it in; not made because the machine was slow
-	Openers             int    // open file handles
+	Openers             int    // open file handles, dead ones too
 	Streaming           bool
+	Faults              FaultStats
 }
 
 // New makes a camera that is not plugged in yet.
 func New(o Options) (*Device, error) {
-	d := &Device{opts: o, formats: formats(o.Only), gone: true, handles: map[*Handle]struct{}{}, polled: map[*Handle]struct{}{}}
+	d := &Device{
+		opts: o, formats: formats(o.Only), minor: o.Minor, gone: true, faults: map[Fault]bool{},
+		handles: map[*Handle]struct{}{}, polled: map[*Handle]struct{}{},
+	}
 	d.reset()
 	var err error
 	if d.memfd, err = unix.MemfdCreate("fakecam"+strconv.Itoa(o.Minor), unix.MFD_CLOEXEC); err != nil {
@@ -173,8 +186,16 @@ func (d *Device) Plug() {
 	defer d.mu.Unlock()
 	if d.gone {
 		d.gone, d.stall = false, time.Time{}
+		d.unhang()
 		d.reset()
 	}
+}
+
+// Rename gives the camera, which is unplugged, another N of videoN.
+func (d *Device) Rename(minor int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.minor = minor
 }
 
 // Unplug takes the camera away: every open handle answers ENODEV from now on,
@@ -186,12 +207,7 @@ func (d *Device) Unplug() {
 		return
 	}
 	d.gone = true
-	d.life++
-	d.streamoff(unix.ENODEV)
-	d.owner, d.bufs = nil, nil
-	for h := range d.handles {
-		h.prio = 0
-	}
+	d.orphan()
 }
 
 // Stall stops the frames for a time, as a hung camera does.
@@ -216,7 +232,9 @@ func (d *Device) Close() error {
 	d.Unplug()
 	d.mu.Lock()
 	last := d.last
+	d.unhang()
 	d.mu.Unlock()
+	d.timers.Wait()
 	if last != nil {
 		<-last.done // at most the drawing of one frame
 	}
@@ -228,34 +246,3 @@ func (d *Device) Close() error {
 	}
 	return nil
 }
-
-// Open gives a new handle, ENODEV, or EACCES where uid is denied.
-func (d *Device) Open(uid uint32) (*Handle, unix.Errno) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case d.access.denied(uid):
-		return nil, unix.EACCES
-	case d.gone:
-		return nil, unix.ENODEV
-	}
-	h := &Handle{d: d, life: d.life, prio: priorityInteractive}
-	d.handles[h] = struct{}{}
-	return h, 0
-}
-
-// Release ends a handle; its stream stops and its buffers are freed.
-func (h *Handle) Release() {
-	d := h.d
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.handles, h)
-	delete(d.polled, h)
-	if d.owner == h {
-		d.streamoff(unix.EINVAL)
-		d.owner, d.bufs = nil, nil
-	}
-}
-
-// dead says whether the handle's camera was unplugged since it was opened.
-func (h *Handle) dead() bool { return h.d.gone || h.life != h.d.life }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,8 @@ func (w *world) MJPEG(dst []byte, _, _ int, c blocks.Code) (int, error) { return
 func (w *world) Black(on bool) { w.mu.Lock(); defer w.mu.Unlock(); w.black = append(w.black, on) }
 
 func (w *world) record(r Record) { w.mu.Lock(); defer w.mu.Unlock(); w.records = append(w.records, r) }
+
+const allEvents = 0xffffffff
 
 // call is an ioctl; done holds its result.
 type call struct {
@@ -109,6 +112,37 @@ func (b bench) close(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// opener is an open(2); h and e are its answer once it was answered.
+type opener struct {
+	id   uint64
+	uid  uint32
+	lost bool // its caller was killed meanwhile
+	done atomic.Bool
+	h    *Handle
+	e    unix.Errno
+}
+
+func (o *opener) answered() bool { return o.done.Load() }
+
+func (o *opener) ID() uint64  { return o.id }
+func (o *opener) UID() uint32 { return o.uid }
+
+func (o *opener) Reply(h *Handle, e unix.Errno) bool {
+	o.h, o.e = h, e
+	o.done.Store(true)
+	return e == 0 && !o.lost
+}
+
+// Open opens the camera, which must answer at once.
+func (b bench) Open(uid uint32) (*Handle, unix.Errno) {
+	o := &opener{id: 1, uid: uid}
+	b.Device.Open(o)
+	if !o.answered() {
+		panic("open was not answered")
+	}
+	return o.h, o.e
 }
 
 func (b bench) open(t *testing.T) *Handle {
@@ -173,7 +207,7 @@ func TestCodes(t *testing.T) {
 		vidiocGParm: 0xc0cc5615, vidiocSParm: 0xc0cc5616, vidiocEnumInput: 0xc050561a, vidiocGCtrl: 0xc008561b, vidiocSCtrl: 0xc008561c,
 		vidiocQueryctrl: 0xc0445624, vidiocQuerymenu: 0xc02c5625, vidiocGInput: 0x80045626, vidiocSInput: 0xc0045627, vidiocTryFmt: 0xc0d05640,
 		vidiocGPriority: 0x80045643, vidiocSPriority: 0x40045644, vidiocGExtCtrls: 0xc0205647, vidiocSExtCtrls: 0xc0205648,
-		vidiocTryExtCtrls: 0xc0205649, vidiocEnumFramesizes: 0xc02c564a, vidiocEnumFrameivals: 0xc034564b, vidiocQueryExtCtrl: 0xc0e85667,
+		vidiocTryExtCtrls: 0xc0205649, vidiocDqevent: 0x80885659, vidiocSubscribeEvent: 0x4020565a, vidiocUnsubscribeEvent: 0x4020565b, vidiocEnumFramesizes: 0xc02c564a, vidiocEnumFrameivals: 0xc034564b, vidiocQueryExtCtrl: 0xc0e85667,
 	} {
 		if got != want {
 			t.Errorf("code %#x, want %#x", got, want)
@@ -197,7 +231,7 @@ func TestGarbage(t *testing.T) {
 	h := b.open(t)
 	for n := range uint32(256) {
 		for _, fill := range []uint32{0, 1, 2, 3, 0x7fffffff, 0x80000000, 0xffffffff} {
-			for _, cmd := range []uint32{vidiocQuerycap, vidiocGFmt, vidiocQbuf, vidiocGExtCtrls, vidiocStreamon, vidiocQueryExtCtrl, vidiocReqbufs, vidiocEnumFrameivals, vidiocQuerymenu, vidiocSCtrl} {
+			for _, cmd := range []uint32{vidiocQuerycap, vidiocGFmt, vidiocQbuf, vidiocGExtCtrls, vidiocStreamon, vidiocQueryExtCtrl, vidiocReqbufs, vidiocEnumFrameivals, vidiocQuerymenu, vidiocSCtrl, vidiocSubscribeEvent} {
 				cmd = cmd&^0xff | n
 				words := make([]uint32, size(cmd)/4)
 				for i := range words {
@@ -228,7 +262,7 @@ func TestOpenClose(t *testing.T) {
 		t.Errorf("ioctl on an unplugged camera: %v", e)
 	}
 	b.Plug()
-	if _, e := b.ioctl(t, h, vidiocQuerycap); e != unix.ENODEV || h.Poll(1, false) != unix.POLLERR|unix.POLLHUP {
+	if _, e := b.ioctl(t, h, vidiocQuerycap); e != unix.ENODEV || h.Poll(1, allEvents, false) != unix.POLLERR|unix.POLLHUP {
 		t.Errorf("a handle came back to life: %v", e)
 	}
 	h.Release()
@@ -246,12 +280,12 @@ func TestStream(t *testing.T) {
 		defer b.close(t)
 		h := b.open(t)
 		b.stream(t, h, 2)
-		if ev := h.Poll(42, true); ev != 0 {
+		if ev := h.Poll(42, allEvents, true); ev != 0 {
 			t.Errorf("poll before the first frame: %#x", ev)
 		}
 		time.Sleep(34 * time.Millisecond)
 		synctest.Wait()
-		if len(b.w.woken) != 1 || b.w.woken[0] != 42 || h.Poll(42, false) != unix.POLLIN|pollRdNorm {
+		if len(b.w.woken) != 1 || b.w.woken[0] != 42 || h.Poll(42, allEvents, false) != unix.POLLIN|pollRdNorm {
 			t.Errorf("woken %v", b.w.woken)
 		}
 		time.Sleep(time.Second)
@@ -312,7 +346,7 @@ func TestStreamoffWhileWaiting(t *testing.T) {
 		if _, e := b.ioctl(t, h, vidiocStreamoff, typeCapture); e != 0 || <-c.done != -int32(unix.EINVAL) {
 			t.Errorf("STREAMOFF: %v", e)
 		}
-		if ev := h.Poll(3, true); ev != unix.POLLERR {
+		if ev := h.Poll(3, allEvents, true); ev != unix.POLLERR {
 			t.Errorf("poll without a stream: %#x", ev)
 		}
 		for i := range uint32(2) { // buffers are the client's again

@@ -6,12 +6,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ioctl answers one request, at once or, for a blocking DQBUF, when a frame is
-// there. A request that is not offered gives ENOTTY.
+// Ioctl answers one request: at once, for a blocking DQBUF or DQEVENT when a
+// frame or an event is there, or when the driver hangs no longer. A request that
+// is not offered gives ENOTTY.
 func (h *Handle) Ioctl(c Call) {
 	d := h.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.hold(held{c.ID(), func() { h.ioctl(c) }, func(unix.Errno) { c.Reply(-erestartsys) }}) {
+		h.ioctl(c)
+	}
+}
+
+// ioctl is Ioctl of a driver that answers. The caller holds mu.
+func (h *Handle) ioctl(c Call) {
+	d := h.d
 	switch {
 	case h.dead():
 		c.Reply(-int32(unix.ENODEV))
@@ -21,6 +30,8 @@ func (h *Handle) Ioctl(c Call) {
 		c.Reply(-int32(unix.EBUSY))
 	case c.Cmd() == vidiocDqbuf:
 		d.dqbuf(h, c)
+	case c.Cmd() == vidiocDqevent:
+		d.dqevent(h, c)
 	default:
 		c.Reply(-int32(d.dispatch(h, c)))
 	}
@@ -50,9 +61,11 @@ func (d *Device) dispatch(h *Handle, c Call) unix.Errno {
 	case vidiocQuerymenu:
 		return d.querymenu(a)
 	case vidiocGCtrl, vidiocSCtrl:
-		return d.ctrl(cmd, a)
+		return d.ctrl(h, cmd, a)
 	case vidiocGExtCtrls, vidiocSExtCtrls, vidiocTryExtCtrls:
-		return d.extCtrls(c)
+		return d.extCtrls(h, c)
+	case vidiocSubscribeEvent, vidiocUnsubscribeEvent:
+		return d.subscribe(h, cmd, a)
 	case vidiocReqbufs:
 		return d.reqbufs(h, a)
 	case vidiocQuerybuf:
@@ -66,13 +79,23 @@ func (d *Device) dispatch(h *Handle, c Call) unix.Errno {
 }
 
 func (d *Device) querycap(a []byte) unix.Errno {
+	d.describeDevice(a)
+	const caps = capCapture | capStreaming | capExtPix
+	put(a[84:], caps|capDevice, caps)
+	return 0
+}
+
+// describeDevice writes what struct v4l2_capability says of the whole camera.
+func (d *Device) describeDevice(a []byte) {
+	port := d.opts.Port
+	if port == "" {
+		port = strconv.Itoa(d.opts.Minor + 1)
+	}
 	clear(a)
 	copy(a[0:15], "uvcvideo")
 	copy(a[16:47], d.opts.Card)
-	copy(a[48:79], "usb-0000:00:14.0-"+strconv.Itoa(d.opts.Minor+1))
-	const caps = capCapture | capStreaming | capExtPix
-	put(a[80:], 6<<16|18<<8 /* kernel 6.18 */, caps|capDevice, caps)
-	return 0
+	copy(a[48:79], "usb-0000:00:14.0-"+port)
+	put(a[80:], 6<<16|18<<8 /* kernel 6.18 */)
 }
 
 // input answers ENUMINPUT, G_INPUT and S_INPUT: there is one.

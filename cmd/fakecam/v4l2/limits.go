@@ -42,7 +42,7 @@ func (d *Device) DenyAll(denied bool) {
 func (d *Device) Allowed(uid uint32) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !d.access.denied(uid)
+	return !d.access.denied(uid) && !d.faults[Revoke]
 }
 
 // ErrNoShutter is Shutter's answer of a camera without one.
@@ -67,31 +67,44 @@ func (d *Device) privacy() {
 	if c == nil {
 		return
 	}
-	c.val = 0
+	v := int32(0)
 	if d.shut {
-		c.val = 1
+		v = 1
 	}
+	d.set(nil, c, v)
 }
 
-// Bus is a USB bus that carries one stream at a time: STREAMON of a second
-// camera gives ENOSPC, as the kernel's scheduler of periodic transfers does.
+// Bus is a USB bus with room for one stream, or for so many bytes a second: a
+// STREAMON that does not fit gives ENOSPC, as the kernel's scheduler of periodic
+// transfers does.
 type Bus struct {
+	Room int64 // bytes a second; 0: one stream, whatever it needs
+
 	mu   sync.Mutex
-	user *Device
+	used map[*Device]int64
 }
 
-// take reserves the bus for d; false when another camera has it. A nil bus has
-// room for all.
-func (b *Bus) take(d *Device) bool {
+// take reserves so many bytes a second of the bus for d; false when they do not
+// fit. A nil bus has room for all.
+func (b *Bus) take(d *Device, need int64) bool {
 	if b == nil {
 		return true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.user != nil && b.user != d {
+	others := int64(0)
+	for o, n := range b.used {
+		if o != d {
+			others += n
+		}
+	}
+	if b.Room == 0 && others > 0 || b.Room > 0 && others+need > b.Room {
 		return false
 	}
-	b.user = d
+	if b.used == nil {
+		b.used = map[*Device]int64{}
+	}
+	b.used[d] = max(need, 1)
 	return true
 }
 
@@ -102,7 +115,5 @@ func (b *Bus) leave(d *Device) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.user == d {
-		b.user = nil
-	}
+	delete(b.used, d)
 }

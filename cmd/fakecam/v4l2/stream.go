@@ -22,12 +22,12 @@ func (d *Device) streamon() unix.Errno {
 	if d.stream != nil {
 		return 0
 	}
-	if !d.opts.Bus.take(d) {
-		return unix.ENOSPC
-	}
 	fps := int(d.fps)
 	if d.opts.FPS > 0 {
 		fps = d.opts.FPS
+	}
+	if !d.opts.Bus.take(d, int64(d.bufsz)*int64(fps)) {
+		return unix.ENOSPC
 	}
 	s := &stream{
 		stop: make(chan struct{}), done: make(chan struct{}), pix: d.pix, w: int(d.w), h: int(d.h),
@@ -67,7 +67,7 @@ func (d *Device) streamoff(e unix.Errno) {
 // run makes frames on a fixed grid of time until the stream is stopped. A grid
 // point that has passed already is left out and counted, never made up for.
 func (d *Device) run(s *stream) {
-	next := time.Now().Add(s.period)
+	g := grid{start: time.Now(), period: s.period, k: 1}
 	timer := time.NewTimer(s.period)
 	defer timer.Stop()
 	for {
@@ -76,77 +76,86 @@ func (d *Device) run(s *stream) {
 			return
 		case <-timer.C:
 		}
-		missed := max(time.Since(next)/s.period, 0)
-		next = next.Add(s.period * (missed + 1))
-		d.frame(s, uint64(missed))
-		timer.Reset(time.Until(next))
+		uneven := g.uneven
+		d.frame(s, g.pass(time.Now(), d.faulty(Uneven)), uneven)
+		timer.Reset(time.Until(g.due()))
 	}
 }
 
 // frame makes one frame. The lock is not held while it is drawn: requests are
 // answered meanwhile, and Store may wait for a page that another request holds.
-func (d *Device) frame(s *stream, missed uint64) {
+func (d *Device) frame(s *stream, missed uint64, uneven bool) {
 	now := time.Now()
-	rec := Record{Kind: 'd', Minor: d.opts.Minor, Mono: monotonic(), Real: now.UnixNano()}
-	i, shut, ok := d.take(s, now, missed, &rec)
-	if i >= 0 {
-		dst := d.mem[i*s.bufsz : (i+1)*s.bufsz]
-		d.opts.Painter.Black(shut)
-		n, err := d.draw(s, dst, blocks.New(rec.Seq, now))
+	rec := Record{Kind: 'd', Mono: monotonic(), Real: now.UnixNano()}
+	p, ok := d.take(s, now, missed, &rec)
+	if p.buf >= 0 {
+		p.wrong.uneven = uneven
+		dst := d.mem[p.buf*s.bufsz : (p.buf+1)*s.bufsz]
+		d.opts.Painter.Black(p.black)
+		n, err := d.draw(s, dst, p.wrong, blocks.New(rec.Seq, now))
 		if err != nil {
-			d.opts.Log.Warn("cannot draw a frame", "camera", d.opts.Minor, "error", err)
+			d.opts.Log.Warn("cannot draw a frame", "camera", rec.Minor, "error", err)
 			n = 0 // delivered empty, as a camera does after a transfer error
 		}
-		d.opts.Kernel.Store(int64(i*s.bufsz), dst[:n])
+		n, used := p.wrong.damage(dst, n, uint32(s.bufsz), rec.Seq)
+		d.opts.Kernel.Store(int64(p.buf*s.bufsz), dst[:n])
 		rec.Kind = 'f'
-		ok = d.deliver(s, i, n, &rec)
+		ok = d.deliver(s, p, used, &rec)
 	}
 	if ok && d.opts.Record != nil {
 		d.opts.Record(rec)
 	}
 }
 
-// take counts the frame and takes a queued buffer for it: its index, or -1.
-// shut says how the shutter is, ok is false when no frame is due at all.
-func (d *Device) take(s *stream, now time.Time, missed uint64, rec *Record) (i int, shut, ok bool) {
+// plan is how one frame is made.
+type plan struct {
+	buf   int // to draw into; -1: none is queued
+	black bool
+	wrong spoiled
+}
+
+// take counts the frame and takes a queued buffer for it; ok is false when no
+// frame is due at all.
+func (d *Device) take(s *stream, now time.Time, missed uint64, rec *Record) (p plan, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	p.buf, rec.Minor = -1, d.minor
 	if d.stream != s || now.Before(d.stall) {
-		return -1, false, false
+		return p, false
 	}
 	rec.Seq = d.opts.Base + d.seq
 	d.seq++
 	d.stats.Late += missed
 	if len(d.queued) == 0 {
 		d.stats.Drops++
-		return -1, d.shut, true
+		return p, true
 	}
-	i = d.queued[0]
+	p = plan{buf: d.queued[0], black: d.shut, wrong: d.spoil()}
 	d.queued = d.queued[1:]
-	return i, d.shut, true
+	return p, true
 }
 
-func (d *Device) draw(s *stream, dst []byte, c blocks.Code) (int, error) {
+func (d *Device) draw(s *stream, dst []byte, wrong spoiled, c blocks.Code) (int, error) {
+	w, h := wrong.size(s.w, s.h)
 	if s.pix == PixMJPG {
-		return d.opts.Painter.MJPEG(dst, s.w, s.h, c)
+		return d.opts.Painter.MJPEG(dst, w, h, c)
 	}
-	return d.opts.Painter.YUYV(dst, s.w, s.h, c)
+	return d.opts.Painter.YUYV(dst, w, h, c)
 }
 
 // deliver hands a filled buffer to the client, unless the stream ended meanwhile.
-func (d *Device) deliver(s *stream, i, n int, rec *Record) bool {
+func (d *Device) deliver(s *stream, p plan, used uint32, rec *Record) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stream != s {
 		return false
 	}
-	d.bufs[i] = buffer{state: done, seq: rec.Seq - d.opts.Base, used: uint32(n), ts: time.Duration(rec.Mono)}
-	d.done = append(d.done, i)
+	d.bufs[p.buf] = buffer{state: done, seq: rec.Seq - d.opts.Base, used: used, ts: time.Duration(rec.Mono)}
+	d.done = append(d.done, p.buf)
 	d.stats.Frames++
-	if len(d.waiters) > 0 {
-		c := d.waiters[0]
-		d.waiters = d.waiters[1:]
-		d.hand(c)
+	d.stats.Faults.count(p.wrong)
+	if len(d.waiters) > 0 && !d.hang.on {
+		d.handNext()
 		return true
 	}
 	d.wake()

@@ -5,6 +5,8 @@
 
 import { call } from "./api.js";
 
+const fetchAgain = 500; // ms after the chat could not be read
+
 const $ = (id) => document.getElementById(id);
 
 export class Chat {
@@ -55,7 +57,11 @@ export class Chat {
     const open = up && (session?.chat?.open ?? false);
     const opened = open && !this.#open;
     this.#open = open;
+    // The focus goes back when the panel goes, not when that was asked for: until then
+    // somebody may be typing in it.
+    const left = !open && $("chat").contains(document.activeElement);
     $("chat").hidden = !open;
+    if (left) document.querySelector('[data-reference="chat"]')?.focus({ preventScroll: true });
     document.body.dataset.chat = open ? "open" : "closed";
     if (!open) return this.#forget();
     const seen = `${session.chat.total} ${session.chat.delivered}`;
@@ -87,7 +93,9 @@ export class Chat {
     const answer = await call("GET", "/v1/session/messages");
     if (turn !== this.#turn) return; // closed, over, or overtaken
     if (!answer.ok) {
-      this.#seen = ""; // the next change asks again
+      // A daemon that has just come back may drop one question, and nothing has to
+      // change after that for a long time.
+      setTimeout(() => { if (turn === this.#turn) this.#fetch(seen); }, fetchAgain);
       return;
     }
     this.#messages = answer.data?.messages ?? [];
@@ -125,7 +133,6 @@ export class Chat {
   async #close() {
     const answer = await call("POST", "/v1/session/chat", { open: false });
     if (!answer.ok) this.#refused(answer.problem);
-    document.querySelector('[data-reference="chat"]')?.focus({ preventScroll: true });
   }
 
   #draw() {

@@ -70,7 +70,7 @@ function render(fresh) {
   controls.draw(up ? session : null);
   chat.draw(running, up, fresh);
   report.draw(running, up);
-  drawBanner(up && (running || !session) ? status.conditions ?? [] : []);
+  drawBanner(up ? [...notices(running), ...(running || !session ? status.conditions ?? [] : [])] : []);
   $("idle").hidden = mode !== "idle";
   if (!up) panel.link(link.state);
   else if (session) panel.session(session);
@@ -83,7 +83,9 @@ function render(fresh) {
 // mirrored: people know their own face from mirrors; a letter held in front of
 // the document camera must stay readable.
 function mirrored(session) {
-  const camera = status.devices?.find((d) => d.id === session?.camera?.id);
+  const chosen = status.devices?.find((d) => d.id === session?.camera?.id);
+  const other = status.devices?.find((d) => d.kind === "camera" && d.in_use);
+  const camera = chosen?.in_use ? chosen : other ?? chosen; // another may stand in
   return !camera?.role || camera.role === "face";
 }
 
@@ -97,16 +99,32 @@ function enterIdle() {
   }
 }
 
-function drawBanner(conditions) {
-  const worst = conditions.toSorted((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+// notices are what the status itself says: who else uses a device, and what its own
+// button or shutter takes away of what the patient has switched on.
+function notices(running) {
+  const list = [];
+  const add = (code, instead) => list.push({ code: `notice_${code}`, key: `notice.${code}`, severity: "info", instead });
+  if (status.technician) add(`technician_${status.technician.kind}`);
+  if (running?.audio?.hardware && !running.audio.muted) add("microphone_shut", "microphone_shuttered");
+  if (running?.video?.hardware && !running.video.disabled) add("camera_shut", "camera_shuttered");
+  return list;
+}
+
+// drawBanner shows notices and the worst conditions; what a notice says already is not
+// said twice.
+function drawBanner(list) {
+  const said = new Set(list.map((c) => c.instead));
+  const rank = (c) => c.key ? -1 : severities.indexOf(c.severity);
+  const worst = list.filter((c) => !said.has(c.code)).toSorted((a, b) => rank(a) - rank(b));
   const rows = worst.slice(0, mostBanners).map((c) => {
     const row = document.createElement("div");
     row.dataset.code = c.code;
     row.dataset.severity = c.severity;
     const title = document.createElement("strong");
-    title.textContent = words.first([`condition.${c.code}.title`], c.message);
+    const key = c.key ?? `condition.${c.code}`;
+    title.textContent = words.first([`${key}.title`], c.message ?? "");
     const text = document.createElement("span");
-    text.append(title, words.first([`condition.${c.code}.hint`], c.hint ?? ""));
+    text.append(title, words.first([`${key}.hint`], c.hint ?? ""));
     row.append(icon(c.severity === "info" ? "i-info" : "i-warning"), text);
     return row;
   });

@@ -44,7 +44,7 @@ export async function warmUp() {
 //   "sound"    frames or sound must come
 //   "nothing"  silence is no fault (the other side is away)
 export class View {
-  frames = 0; // shown, over all connections of this view
+  frames = 0; // decoded, over all connections of this view; counted every half a second
   firstFrameAt = 0; // ms since the epoch
   lastPicture = 0; // performance.now() of the last new frame
   shownSince = 0; // performance.now() of the first frame of the connection that is shown
@@ -64,7 +64,7 @@ export class View {
   #mode = "picture";
   #timer = 0;
   #retry = 0;
-  #counting = false;
+  #awaiting = false;
   #nudged = null;
   #counted = { frames: 0, packets: 0 };
 
@@ -85,7 +85,7 @@ export class View {
     this.#running = true;
     this.#timer = setInterval(() => this.#look(), look);
     this.#connect();
-    this.#countFrames();
+    this.#awaitFrame();
   }
 
   // stop ends the view and forgets the picture.
@@ -218,6 +218,7 @@ export class View {
       const old = this.#old; // a later #retire ends it itself, and puts another there
       setTimeout(() => { if (this.#old === old) this.#dispose(); }, closeAfter);
     }
+    this.#awaitFrame();
     this.#stream.addTrack(track);
     this.video.srcObject = this.#stream;
     this.play();
@@ -245,22 +246,23 @@ export class View {
     still.hidden = false;
   }
 
-  // #countFrames keeps exactly one callback pending; one that is left over from
-  // before a stop counts for the start after it.
-  #countFrames() {
-    if (!this.#running || this.#counting) return;
-    this.#counting = true;
+  // #awaitFrame tells of the next picture at once: the first of a connection, or the
+  // one that ends a silence. Not of every one: to be told of a frame has the page draw
+  // itself anew for it, which costs a kiosk as much as decoding. One callback is pending
+  // at most; one that is left over from before a stop counts for the start after it.
+  #awaitFrame() {
+    if (!this.#running || this.#awaiting) return;
+    this.#awaiting = true;
     this.video.requestVideoFrameCallback((_, { receiveTime }) => {
-      this.#counting = false;
+      this.#awaiting = false;
       if (!this.#running) return;
       // A track that ends shows a black frame of the browser's own making; only
       // frames that came over the wire have a time of arrival.
-      if (receiveTime === undefined) return this.#countFrames();
-      this.frames++;
+      if (receiveTime === undefined) return this.#awaitFrame();
+      this.frames ||= 1;
       this.shownSince ||= performance.now();
       this.firstFrameAt ||= performance.timeOrigin + performance.now();
       this.#sawPicture();
-      this.#countFrames();
     });
   }
 
@@ -288,7 +290,12 @@ export class View {
     }
     if (pc !== this.#pc) return;
     const now = performance.now();
-    if (frames > this.#counted.frames) this.#sawPicture();
+    if (frames > this.#counted.frames) {
+      this.frames += frames - this.#counted.frames;
+      this.#sawPicture();
+    } else {
+      this.#awaitFrame();
+    }
     if (packets > this.#counted.packets) this.lastSound = now;
     this.#counted = { frames, packets };
     this.#judge(now, pc);

@@ -45,6 +45,7 @@ type Kiosk struct {
 	Runner *runner.Runner
 	Health *health.Set
 	Views  *Views
+	Tools  *Tools
 	Store  *Store
 	Audit  *Audit
 	Log    *Buffer // everything that was logged, as JSON lines
@@ -90,17 +91,23 @@ func (k *Kiosk) Again() (*Kiosk, error) { return startAt(k.Socket, false, k.Stor
 func startAt(socket string, consent bool, store *Store) (*Kiosk, error) {
 	k := &Kiosk{Socket: socket, Health: health.New(), Views: &Views{}, Store: store, Audit: store.audit, Log: &Buffer{}}
 	log := slog.New(slog.NewJSONHandler(k.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	k.Tools = newTools(k)
 	var err error
 	k.Runner, err = runner.New(runner.Options{
 		Store: k.Store, Perform: k.perform, Log: log,
-		Publish:    func(s session.Snapshot) { k.API.Publish(s) },
+		Publish: func(s session.Snapshot) {
+			if s.Model.Running() {
+				k.Tools.opened()
+			}
+			k.API.Publish(s)
+		},
 		AskConsent: consent,
 	})
 	if err != nil {
 		return nil, err
 	}
 	k.API, err = api.New(api.Deps{
-		Session: k.Runner, Views: k.Views, Health: k.Health, Log: log,
+		Session: k.Runner, Views: k.Views, Tools: k.Tools, Health: k.Health, Log: log,
 		Devices: k.devices,
 		Quality: func() map[string]float64 {
 			if q := k.Quality.Load(); q != nil {
@@ -169,13 +176,19 @@ func (k *Kiosk) devices() []apitype.Device {
 	if k.second.Load() {
 		list = append(list, apitype.Device{ID: SecondCamera, Kind: apitype.KindCamera, Name: "Document camera", Present: true, State: "ok"})
 	}
-	return list
+	list = append(list,
+		apitype.Device{ID: Microphone, Kind: apitype.KindMicrophone, Name: "Desk microphone", Present: true, State: "ok"},
+		apitype.Device{ID: Speaker, Kind: apitype.KindSpeaker, Name: "Desk speaker", Present: true, State: "ok"},
+	)
+	return k.Tools.decorate(list)
 }
 
 func (k *Kiosk) report() {
 	var cameras []string
 	for _, d := range k.devices() {
-		cameras = append(cameras, d.ID)
+		if d.Kind == apitype.KindCamera {
+			cameras = append(cameras, d.ID)
+		}
 	}
 	k.Runner.Post(session.DeviceReport{Camera: session.DeviceOK, Microphone: session.DeviceOK, Cameras: cameras})
 }

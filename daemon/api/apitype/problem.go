@@ -33,6 +33,16 @@ const (
 	CodeStopping        = "stopping"                // 503: the daemon is going down
 	CodeSlow            = "deadline_exceeded"       // 504: no answer in time
 	CodeLagging         = "lagging"                 // in the event of that name
+
+	CodeSessionActive  = "session_active"  // 409: a technician's tool while there is a session
+	CodeDeviceUnknown  = "device_unknown"  // 404: no such device, or not of that kind
+	CodeDeviceMissing  = "device_missing"  // 409: known, and not plugged in
+	CodeDeviceInUse    = "device_in_use"   // 409: another technician's tool uses it
+	CodeDeviceFailed   = "device_failed"   // 502: it is there and does not work
+	CodeControlUnknown = "control_unknown" // 422
+	CodeControlValue   = "bad_control"     // 422: off the control's range or step, or not to be set now
+	CodeRoleUnknown    = "role_unknown"    // 404
+	CodeRoleKind       = "role_kind"       // 422: a camera as microphone, or the other way
 )
 
 // ProblemTypePrefix is put before the code in Problem.Type.

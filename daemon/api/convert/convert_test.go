@@ -65,6 +65,19 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// The hardware's word stands beside the choice, while there is a session to speak of.
+func TestHardware(t *testing.T) {
+	m := model()
+	m.Muted, m.Facts.CameraShut, m.Facts.MicrophoneShut = true, true, true
+	if s := convert.Session(m, at, nil, nil); s.Audio != (apitype.Audio{Muted: true, Hardware: true}) || s.Video != (apitype.Video{Hardware: true}) {
+		t.Errorf("it is %+v, %+v", s.Audio, s.Video)
+	}
+	m.State, m.EndedAt = session.Ended, at
+	if s := convert.Session(m, at, nil, nil); s.Audio.Hardware || s.Video.Hardware {
+		t.Errorf("ended, it is %+v, %+v", s.Audio, s.Video)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	seen := map[string]bool{}
 	for _, code := range []string{

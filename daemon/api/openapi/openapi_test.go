@@ -72,6 +72,11 @@ type inner struct {
 	N int `json:"n"`
 }
 
+type bounded struct {
+	N      int              `json:"n" need:"may" min:"1" max:"3"`
+	Values map[string]int32 `json:"values" need:"may" min:"1" max:"2"`
+}
+
 func TestSchemas(t *testing.T) {
 	at := document(t, openapi.Operation{
 		Method: "POST", Path: "/v1/things/{id}", Role: "screen", Summary: "Do it.", Key: true,
@@ -81,6 +86,9 @@ func TestSchemas(t *testing.T) {
 	}, openapi.Operation{
 		Method: "PUT", Path: "/v1/things/{id}", Body: &openapi.Body{Type: apitype.TypeJSON, Of: choice{}},
 		Answer: openapi.Answer{Status: 204, Description: "done"},
+	}, openapi.Operation{
+		Method: "PATCH", Path: "/v1/things/{id}", Body: &openapi.Body{Type: apitype.TypeJSON, Of: bounded{}},
+		Answer: openapi.Answer{Status: 204, Description: "done"},
 	})
 	for _, c := range []struct {
 		at   []string
@@ -89,6 +97,7 @@ func TestSchemas(t *testing.T) {
 		{[]string{"info", "version"}, `"1.2.3"`},
 		{[]string{"components", "schemas", "asked"}, `{"additionalProperties":false,"properties":{"flag":{"type":"boolean"},"more":{"type":"string"},"word":{"enum":["a","b"],"maxLength":3,"minLength":1,"pattern":"^.$","type":"string"}},"required":["word"],"type":"object"}`},
 		{[]string{"components", "schemas", "choice"}, `{"additionalProperties":false,"maxProperties":1,"minProperties":1,"properties":{"a":{"type":"string"},"b":{"type":"boolean"}},"type":"object"}`},
+		{[]string{"components", "schemas", "bounded"}, `{"additionalProperties":false,"properties":{"n":{"maximum":3,"minimum":1,"type":"integer"},"values":{"additionalProperties":{"maximum":2147483647,"minimum":-2147483648,"type":"integer"},"maxProperties":2,"minProperties":1,"type":"object"}},"type":"object"}`},
 		{[]string{"components", "schemas", "answered", "required"}, `["at","list","other","sums","n","self"]`},
 		{[]string{"components", "schemas", "answered", "additionalProperties"}, `null`},
 		{[]string{"components", "schemas", "answered", "properties", "at"}, `{"format":"date-time","type":"string"}`},

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -35,6 +36,8 @@ func (s *schemas) of(t reflect.Type, use use) (object, error) {
 		return object{"type": "boolean"}, nil
 	case reflect.Int, reflect.Int64:
 		return object{"type": "integer"}, nil
+	case reflect.Int32:
+		return object{"type": "integer", "minimum": math.MinInt32, "maximum": math.MaxInt32}, nil
 	case reflect.Uint64:
 		return object{"type": "integer", "minimum": 0}, nil
 	case reflect.Float64:
@@ -61,7 +64,7 @@ func (s *schemas) structure(t reflect.Type, use use) (object, error) {
 	if _, done := s.named[t.Name()]; done {
 		return ref, nil
 	}
-	properties, required := object{}, []any{}
+	properties, required, choice := object{}, []any{}, true
 	schema := object{"type": "object"}
 	s.named[t.Name()] = schema // first, for a type that holds itself
 	for i := range t.NumField() {
@@ -73,7 +76,8 @@ func (s *schemas) structure(t reflect.Type, use use) (object, error) {
 		mayMiss := strings.Contains(options, "omit")
 		ft := f.Type
 		if use == requests { // a pointer tells there from not there, null is never taken
-			mayMiss = f.Tag.Get("need") == "no"
+			mayMiss = f.Tag.Get("need") != ""
+			choice = choice && f.Tag.Get("need") == "no"
 		}
 		if ft.Kind() == reflect.Pointer && (use == requests || mayMiss) {
 			ft = ft.Elem()
@@ -96,7 +100,7 @@ func (s *schemas) structure(t reflect.Type, use use) (object, error) {
 	}
 	if use == requests {
 		schema["additionalProperties"] = false
-		if len(required) == 0 { // wire.Decode's rule: of optional fields alone exactly one
+		if choice { // wire.Decode's rule: of optional fields alone exactly one
 			schema["minProperties"], schema["maxProperties"] = 1, 1
 		}
 	}
@@ -115,7 +119,14 @@ func bounds(property object, tag reflect.StructTag) error {
 	if p, ok := tag.Lookup("pattern"); ok {
 		property["pattern"] = p
 	}
-	for name, word := range map[string]string{"min": "minLength", "max": "maxLength"} {
+	words := map[string]string{"min": "minLength", "max": "maxLength"}
+	switch property["type"] {
+	case "integer":
+		words = map[string]string{"min": "minimum", "max": "maximum"}
+	case "object":
+		words = map[string]string{"min": "minProperties", "max": "maxProperties"}
+	}
+	for name, word := range words {
 		text, ok := tag.Lookup(name)
 		if !ok {
 			continue

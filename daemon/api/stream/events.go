@@ -95,3 +95,33 @@ func (o writer) write(format string, args ...any) error {
 	}
 	return o.rc.Flush()
 }
+
+// Plain writes server-sent events that nobody resumes: they have no ids. The first one
+// begins the answer.
+type Plain struct {
+	out   writer
+	begun bool
+}
+
+// NewPlain makes a Plain on an answer of which nothing is written yet.
+func NewPlain(w http.ResponseWriter) *Plain {
+	return &Plain{out: writer{w: w, rc: http.NewResponseController(w)}}
+}
+
+// Begun says whether an event was written.
+func (p *Plain) Begun() bool { return p.begun }
+
+// Event writes one event with v as JSON. An error means that the reader is gone or
+// stuck.
+func (p *Plain) Event(name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cannot write the event %s: %w", name, err)
+	}
+	if !p.begun {
+		p.begun = true
+		p.out.w.Header().Set("Content-Type", apitype.TypeEventStream)
+		p.out.w.Header().Set("Connection", "close")
+	}
+	return p.out.write("event: %s\ndata: %s\n\n", name, data)
+}

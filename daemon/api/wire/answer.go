@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/session"
@@ -25,6 +26,14 @@ func WriteJSON(w http.ResponseWriter, v any) { writeAs(w, http.StatusOK, apitype
 // WriteRaw writes a good answer that is JSON already.
 func WriteRaw(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", apitype.TypeJSON)
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body)
+}
+
+// WriteAs writes a good answer of another media type.
+func WriteAs(w http.ResponseWriter, mediaType string, body []byte) {
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body)
 }

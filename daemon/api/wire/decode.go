@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -15,12 +16,12 @@ import (
 )
 
 // Decode decodes one JSON object strictly (RFC 8259) into target, a pointer to
-// a struct of strings, booleans and pointers to them; nil takes no fields.
-// Every field is there once, spelled exactly, of its type and not null; no
+// a struct of strings, booleans, numbers, maps of int32 and pointers to them; nil takes
+// no fields. Every field is there once, spelled exactly, of its type and not null; no
 // other field; no text after it; all of it UTF-8. encoding/json alone lets
-// case, doubles, nulls and broken text pass. A field with the tag
-// `need:"no"` may be missing; of a struct that has only such fields exactly
-// one is there.
+// case, doubles, nulls and broken text pass. A field with the tag `need:"no"` or
+// `need:"may"` may be missing; of a struct that has only fields of the first kind
+// exactly one is there. `min` and `max` bound numbers and the members of maps.
 func Decode(body []byte, target any) error {
 	if !utf8.Valid(body) {
 		return BadJSON("cannot read the body: it is not valid UTF-8")
@@ -52,8 +53,11 @@ func Decode(body []byte, target any) error {
 		if dec.Decode(&raw) != nil {
 			return BadJSON("cannot read the body: it is no JSON object")
 		}
-		if string(raw) == "null" || json.Unmarshal(raw, target.into) != nil {
+		if string(raw) == "null" || json.Unmarshal(raw, target.into) != nil || !members(raw, target.into) {
 			return BadJSON(fmt.Sprintf("cannot read the body: %q has the wrong type", name))
+		}
+		if !target.holds() {
+			return BadJSON(fmt.Sprintf("cannot read the body: %q is out of its bounds", name))
 		}
 	}
 	if _, err := dec.Token(); err != nil {
@@ -69,8 +73,8 @@ func Decode(body []byte, target any) error {
 func complete(fields map[string]field, seen map[string]bool) error {
 	choice := len(fields) > 0
 	for name, f := range fields {
-		choice = choice && f.optional
-		if !f.optional && !seen[name] {
+		choice = choice && f.need == "no"
+		if f.need == "" && !seen[name] {
 			return BadJSON(fmt.Sprintf("cannot read the body: %q is missing", name))
 		}
 	}
@@ -80,10 +84,55 @@ func complete(fields map[string]field, seen map[string]bool) error {
 	return nil
 }
 
+// members says of a map that each member is there once and not null; of anything else
+// that it is well.
+func members(raw []byte, into any) bool {
+	if reflect.TypeOf(into).Elem().Kind() != reflect.Map {
+		return true
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := dec.Token(); err != nil { // the brace: it was decoded before
+		return false
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		name, ok := t.(string)
+		if err != nil || !ok || seen[name] {
+			return false
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if dec.Decode(&value) != nil || string(value) == "null" {
+			return false
+		}
+	}
+	return true
+}
+
 // field is where a field of a body goes.
 type field struct {
-	into     any
-	optional bool
+	into any
+	need string // the tag
+	tag  reflect.StructTag
+}
+
+// holds says whether the value is within the tags' bounds. Those of texts are for who
+// knows what the text is.
+func (f field) holds() bool {
+	v := reflect.ValueOf(f.into).Elem()
+	var n int64
+	switch v.Kind() {
+	case reflect.Int:
+		n = v.Int()
+	case reflect.Map:
+		n = int64(v.Len())
+	default:
+		return true
+	}
+	low, errLow := strconv.ParseInt(f.tag.Get("min"), 10, 64)
+	high, errHigh := strconv.ParseInt(f.tag.Get("max"), 10, 64)
+	return (errLow != nil || n >= low) && (errHigh != nil || n <= high)
 }
 
 // fieldsOf lists the fields of the struct that target points to.
@@ -94,8 +143,9 @@ func fieldsOf(target any) map[string]field {
 	}
 	v := reflect.ValueOf(target).Elem()
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		fields[name] = field{v.Field(i).Addr().Interface(), v.Type().Field(i).Tag.Get("need") == "no"}
+		tag := v.Type().Field(i).Tag
+		name, _, _ := strings.Cut(tag.Get("json"), ",")
+		fields[name] = field{v.Field(i).Addr().Interface(), tag.Get("need"), tag}
 	}
 	return fields
 }

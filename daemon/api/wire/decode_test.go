@@ -104,3 +104,38 @@ func TestDecodeChoice(t *testing.T) {
 		t.Error("a field where there is none is taken")
 	}
 }
+
+// Numbers and maps are held to their tags; a map's members come once and are there.
+func TestDecodeBounds(t *testing.T) {
+	for _, c := range []struct{ body, want string }{
+		{`{"values":{"a":1}}`, ""},
+		{`{"values":{"a":-2147483648,"b":2147483647},"n":3}`, ""},
+		{`{"n":1}`, `"values" is missing`},
+		{`{"values":{}}`, `"values" is out of its bounds`},
+		{`{"values":{"a":1,"b":2,"c":3}}`, `"values" is out of its bounds`},
+		{`{"values":{"a":1,"a":2}}`, `"values" has the wrong type`},
+		{`{"values":{"a":null}}`, `"values" has the wrong type`},
+		{`{"values":{"a":2147483648}}`, `"values" has the wrong type`},
+		{`{"values":{"a":"1"}}`, `"values" has the wrong type`},
+		{`{"values":[1]}`, `"values" has the wrong type`},
+		{`{"values":null}`, `"values" has the wrong type`},
+		{`{"values":{"a":1},"n":0}`, `"n" is out of its bounds`},
+		{`{"values":{"a":1},"n":4}`, `"n" is out of its bounds`},
+		{`{"values":{"a":1},"n":1.5}`, `"n" has the wrong type`},
+	} {
+		var into struct {
+			Values map[string]int32 `json:"values" min:"1" max:"2"`
+			N      int              `json:"n" need:"may" min:"1" max:"3"`
+		}
+		err := wire.Decode([]byte(c.body), &into)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", c.body, err, c.want)
+		}
+	}
+	var tone apitype.ToneRequest
+	for _, body := range []string{`{}`, `{"hertz":50}`, `{"hertz":50,"seconds":10}`} { // no choice
+		if err := wire.Decode([]byte(body), &tone); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}

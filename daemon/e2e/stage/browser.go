@@ -24,8 +24,8 @@ type Browser struct {
 }
 
 // Open starts a Chromium of the given window size and shows url in it. name
-// tells profiles and logs apart.
-func (s *Stage) Open(ctx context.Context, name, url string, width, height int) (*Browser, error) {
+// tells profiles and logs apart; flags are more of its switches, without dashes.
+func (s *Stage) Open(ctx context.Context, name, url string, width, height int, flags ...string) (*Browser, error) {
 	profile := s.abs("browser-" + name)
 	if err := os.MkdirAll(profile, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make a browser profile: %w", err)
@@ -50,6 +50,12 @@ func (s *Stage) Open(ctx context.Context, name, url string, width, height int) (
 			c.Env = append(s.environ(), s.speaker...)
 			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.opts.Credential}
 		}))
+	if s.opts.OwnSpeakers {
+		flags = append(flags, "disable-audio-output")
+	}
+	for _, f := range flags {
+		options = append(options, chromedp.Flag(f, true))
+	}
 	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(ctx), options...)
 	tab, closeTab := chromedp.NewContext(allocator)
 	b := &Browser{ctx: tab, cancel: []context.CancelFunc{closeTab, stop}, log: log}
@@ -62,6 +68,38 @@ func (s *Stage) Open(ctx context.Context, name, url string, width, height int) (
 		return nil, errors.Join(fmt.Errorf("cannot show the page of %s: %w", name, err), b.Close())
 	}
 	return b, nil
+}
+
+// PID is the browser's process, the parent of all its others.
+func (b *Browser) PID() (int, error) {
+	c := chromedp.FromContext(b.ctx)
+	if c == nil || c.Browser == nil || c.Browser.Process() == nil {
+		return 0, errors.New("cannot find the browser's process: it does not run")
+	}
+	return c.Browser.Process().Pid, nil
+}
+
+// Freeze stops the browser and all its processes in their tracks (SIGSTOP), as a
+// machine that swaps or a page that hangs would, or lets them go on.
+func (b *Browser) Freeze(on bool) error {
+	signal := syscall.SIGCONT
+	if on {
+		signal = syscall.SIGSTOP
+	}
+	pid, err := b.PID()
+	if err != nil {
+		return err
+	}
+	_, pids, err := trees([]int{pid})
+	if err != nil {
+		return err
+	}
+	for _, p := range pids {
+		if err := syscall.Kill(p, signal); err != nil && !errors.Is(err, syscall.ESRCH) { // one may have ended meanwhile
+			return fmt.Errorf("cannot send %v to the browser: %w", signal, err)
+		}
+	}
+	return nil
 }
 
 // actionWithin bounds one question to a page.

@@ -33,6 +33,9 @@ func (s *Stage) clinic(ctx context.Context, method, path string, body, into any)
 		return fmt.Errorf("cannot ask the clinic: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	for _, h := range [][2]string{{"X-Camera", "Granted"}, {"X-Microphone", "Granted"}, {"X-Device", "Desktop"}} {
+		req.Header.Set(h[0], h[1])
+	}
 	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -68,6 +71,19 @@ func (s *Stage) BehaveWell(ctx context.Context) error {
 // ExpireTokens makes the room tokens that were handed out worth nothing.
 func (s *Stage) ExpireTokens(ctx context.Context) error {
 	return s.clinic(ctx, http.MethodPost, "/sim/expire", map[string]any{}, nil)
+}
+
+// Room is what somebody needs to join an appointment's room.
+type Room struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
+}
+
+// Room asks the backend for an appointment's room, as a kiosk does.
+func (s *Stage) Room(ctx context.Context, appointment string) (Room, error) {
+	var screen struct{ Room Room }
+	err := s.clinic(ctx, http.MethodPut, "/api/v3/appointments/"+appointment+"/video-room", nil, &screen)
+	return screen.Room, err
 }
 
 // Invite gives a fresh one-use address of a page: as is clinician, second or interpreter.

@@ -80,7 +80,7 @@ func (p *Process) Stop() error {
 		return errors.Join(fmt.Errorf("cannot stop %s: it was still there %v after SIGTERM", p.Name, stopWithin), p.log.Close())
 	}
 	if p.err != nil {
-		return errors.Join(fmt.Errorf("cannot call the end of %s clean: %w", p.Name, p.err), p.log.Close())
+		return errors.Join(fmt.Errorf("cannot call the end of %s clean: %w\n%s", p.Name, p.err, p.tail()), p.log.Close())
 	}
 	return p.log.Close()
 }

@@ -31,10 +31,14 @@ type Options struct {
 	// Cameras is how many; 0 is one. Each is a process of its own, whose frames
 	// count from a million times its number.
 	Cameras int
-	// CameraArgs are added to the first fakecam's.
+	// CameraArgs are added to the first fakecam's, EachCamera[n] to the n-th's.
 	CameraArgs []string
+	EachCamera [][]string
 	// Microphone is an ALSA name; empty starts a private sound server that hums.
 	Microphone string
+	// OwnSpeakers has browsers play into a sink of their own instead of the private sound
+	// server, which may then die without taking their clock of sound away.
+	OwnSpeakers bool
 	// ForbiddenMicrophone denies the microphone to all but root (EACCES), until
 	// AllowMicrophone. It needs a Credential.
 	ForbiddenMicrophone bool
@@ -157,6 +161,9 @@ func (s *Stage) startCamera(ctx context.Context) error {
 		args := append([]string{s.program("fakecam")}, camns.Camera(n).Args()...)
 		if n == 0 {
 			args = append(args, s.opts.CameraArgs...)
+		}
+		if n < len(s.opts.EachCamera) {
+			args = append(args, s.opts.EachCamera[n]...)
 		}
 		p, err := s.start(fmt.Sprintf("fakecam%d", n), true, nil, args...)
 		if err != nil {
@@ -345,6 +352,25 @@ func (s *Stage) Stop() error {
 // starts the next one.
 func (s *Stage) KillKioskd() error {
 	return s.end(s.Kioskd, func(p *Process) error { p.Kill(); return p.log.Close() })
+}
+
+// QuitKioskd has the daemon print all its goroutines into its log and end (SIGQUIT, as
+// Go answers it). StartKioskd starts the next one.
+func (s *Stage) QuitKioskd() error {
+	return s.end(s.Kioskd, func(p *Process) error {
+		if err := p.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+			return fmt.Errorf("cannot end %s: %w", p.Name, err)
+		}
+		timer := time.NewTimer(stopWithin)
+		defer timer.Stop()
+		select {
+		case <-p.done:
+			return p.log.Close()
+		case <-timer.C:
+			p.Kill()
+			return errors.Join(fmt.Errorf("cannot end %s: it was still there %v after SIGQUIT", p.Name, stopWithin), p.log.Close())
+		}
+	})
 }
 
 // StopKioskd ends the daemon as systemd would.

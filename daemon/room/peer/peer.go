@@ -21,10 +21,16 @@ import (
 // Payload types that we offer. A peer may answer with its own numbers; pion
 // follows what was negotiated (RFC 3264, section 5.1).
 const (
-	PayloadVP8  webrtc.PayloadType = 96
-	PayloadRTX  webrtc.PayloadType = 97
-	PayloadOpus webrtc.PayloadType = 111
+	PayloadVP8     webrtc.PayloadType = 96
+	PayloadRTX     webrtc.PayloadType = 97
+	PayloadH264    webrtc.PayloadType = 98
+	PayloadH264RTX webrtc.PayloadType = 99
+	PayloadOpus    webrtc.PayloadType = 111
 )
+
+// CaptureTime is the header extension that carries the instant of capture:
+// abs-capture-time of the WebRTC project, an NTP timestamp of 64 bits.
+const CaptureTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 
 // ICE timing. Pion's own (5 s, 25 s, 2 s) are far too slow for a call: two
 // seconds without an answer is what a person notices.
@@ -56,6 +62,9 @@ type Options struct {
 	ICEServers       []webrtc.ICEServer
 	// Timing of ICE; a zero field takes this package's default. Ignored for LoopbackOnly.
 	Timing Timing
+	// Video are the MIME types of the video codecs, in the order of our preference;
+	// empty: H.264, VP8. A far side may take either.
+	Video []string
 }
 
 // Timing is when a silent path counts as interrupted, when (counted from then)
@@ -63,9 +72,17 @@ type Options struct {
 type Timing struct{ Disconnected, Failed, Keepalive time.Duration }
 
 // VideoCodec is the VP8 capability (RFC 7741) that tracks and connections share.
-func VideoCodec() webrtc.RTPCodecCapability {
+func VideoCodec() webrtc.RTPCodecCapability { return videoCodec(webrtc.MimeTypeVP8, "") }
+
+// H264Codec is the capability of H.264, Constrained Baseline up to level 3.1 (RFC
+// 6184, section 8.1), which every browser with H.264 takes.
+func H264Codec() webrtc.RTPCodecCapability {
+	return videoCodec(webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f")
+}
+
+func videoCodec(mime, fmtp string) webrtc.RTPCodecCapability {
 	return webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeVP8, ClockRate: 90000,
+		MimeType: mime, ClockRate: 90000, SDPFmtpLine: fmtp,
 		RTCPFeedback: []webrtc.RTCPFeedback{
 			{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"},
 		},
@@ -83,7 +100,7 @@ func AudioCodec() webrtc.RTPCodecCapability {
 // New returns a peer connection with an API, media engine and interceptors of
 // its own: pion's interceptors must not be shared between connections.
 func New(o Options) (*webrtc.PeerConnection, error) {
-	media, err := mediaEngine(o.LoopbackOnly)
+	media, err := mediaEngine(o)
 	if err != nil {
 		return nil, err
 	}
@@ -114,25 +131,46 @@ func New(o Options) (*webrtc.PeerConnection, error) {
 
 // mediaEngine registers our codecs. A view has no RTX: nothing is lost on
 // loopback, and pion numbers a resent packet when it is stored, so that a second
-// resend or a late one would use a number again.
-func mediaEngine(view bool) (*webrtc.MediaEngine, error) {
+// resend or a late one would use a number again. Besides, a binding without RTX may
+// change its codec while it runs: resent packets would come back as the first one.
+func mediaEngine(o Options) (*webrtc.MediaEngine, error) {
 	media := &webrtc.MediaEngine{}
-	codecs := []struct {
-		kind webrtc.RTPCodecType
-		webrtc.RTPCodecParameters
-	}{
-		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{RTPCodecCapability: VideoCodec(), PayloadType: PayloadVP8}},
-		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{PayloadType: PayloadRTX, RTPCodecCapability: webrtc.RTPCodecCapability{
-			MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", PayloadVP8),
-		}}},
-		{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecParameters{RTPCodecCapability: AudioCodec(), PayloadType: PayloadOpus}},
+	register := func(kind webrtc.RTPCodecType, pt webrtc.PayloadType, c webrtc.RTPCodecCapability) error {
+		if err := media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: c, PayloadType: pt}, kind); err != nil {
+			return fmt.Errorf("cannot register %s: %w", c.MimeType, err)
+		}
+		return nil
 	}
-	for _, c := range codecs {
-		if view && c.MimeType == webrtc.MimeTypeRTX {
+	video := o.Video
+	if len(video) == 0 {
+		video = []string{webrtc.MimeTypeH264, webrtc.MimeTypeVP8}
+	}
+	for _, mime := range video {
+		c, pt, rtx := VideoCodec(), PayloadVP8, PayloadRTX
+		switch mime {
+		case webrtc.MimeTypeVP8:
+		case webrtc.MimeTypeH264:
+			c, pt, rtx = H264Codec(), PayloadH264, PayloadH264RTX
+		default:
+			return nil, fmt.Errorf("cannot offer %s: the video codecs are VP8 and H.264", mime)
+		}
+		if err := register(webrtc.RTPCodecTypeVideo, pt, c); err != nil {
+			return nil, err
+		}
+		if o.LoopbackOnly {
 			continue
 		}
-		if err := media.RegisterCodec(c.RTPCodecParameters, c.kind); err != nil {
-			return nil, fmt.Errorf("cannot register %s: %w", c.MimeType, err)
+		resend := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", pt)}
+		if err := register(webrtc.RTPCodecTypeVideo, rtx, resend); err != nil {
+			return nil, err
+		}
+	}
+	if err := register(webrtc.RTPCodecTypeAudio, PayloadOpus, AudioCodec()); err != nil {
+		return nil, err
+	}
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
+		if err := media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: CaptureTime}, kind); err != nil {
+			return nil, fmt.Errorf("cannot register abs-capture-time: %w", err)
 		}
 	}
 	return media, nil
