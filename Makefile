@@ -76,6 +76,10 @@ VERDICT := grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 kill: build ## 1,000 kill -9 at random moments and 100 at each named point of the commit path, with commands running
 	KIOSKD_KILLS=1000:100 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestKillLoop' ./cmd/kioskd | $(VERDICT)
 
+crash: build ## 100,000 images of power cuts, 10,000 damaged stores, and an error at every call that writes
+	KIOSKD_CRASH=100000 KIOSKD_DAMAGED=10000 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^Test(PowerCut|Damaged|EveryCallFails|EveryPrefix|FullDisk)' ./store | $(VERDICT)
+	KIOSKD_CRASH=1 go test -count 1 -v -timeout 15m $(AS_ROOT) -run '^Test(Damaged|Full|Failed)' ./cmd/kioskd | $(VERDICT)
+
 bench: MORE_PACKAGES := $(BENCH_PACKAGES)
 bench: build ## what encoding and whole calls cost, beside mediadevices, GStreamer, libvpx and Chromium
 	go build -trimpath -o bin/ ./cmd/bench

@@ -22,6 +22,7 @@ import (
 const (
 	fileName       = "kiosk.db"
 	asidePrefix    = fileName + ".damaged-"
+	freshSuffix    = ".new"
 	asideKept      = 3 // damaged files that stay; older ones are deleted
 	lockTimeout    = time.Second
 	maxFile        = 256 << 20 // a file over this is not read in: it is damaged
@@ -54,6 +55,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := syncDir(dir); err != nil { // the keys' names, before anything is sealed with them
 		return nil, fmt.Errorf("cannot use the state directory: %w", err)
 	}
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
 	if s.db, err = openBolt(path, s.adopt); errors.Is(err, errDamaged) {
 		// The file passed the inspection and bbolt still cannot live with it. The
 		// inode may stay locked by the failed Open, so only its name is used again.
@@ -61,7 +65,9 @@ func Open(dir string, o Options) (*Store, error) {
 		if s.aside, err = setAside(path); err != nil {
 			return nil, err
 		}
-		s.db, err = openBolt(path, s.adopt)
+		if err = makeFile(path); err == nil {
+			s.db, err = openBolt(path, s.adopt)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -173,6 +179,26 @@ func examine(f *os.File) (schema int, err error) {
 		return 0, err
 	}
 	return c.schema()
+}
+
+// makeFile makes a new store under another name first: bbolt writes its first pages at
+// one go, and a power cut in the middle of it would look like a damaged store.
+func makeFile(path string) error {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		return nil
+	}
+	fresh := path + freshSuffix
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot make the store: %w", err)
+	}
+	db, err := openBolt(fresh, func(*bolt.Tx) error { return nil })
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Close(), os.Rename(fresh, path)); err != nil {
+		return fmt.Errorf("cannot make the store: %w", err)
+	}
+	return nil
 }
 
 // openBolt opens or makes the file and its buckets, and runs then in the same

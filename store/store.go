@@ -79,7 +79,7 @@ type Store struct {
 	lock     sync.Mutex // one writer; guards what follows
 	vault    *vault
 	session  *sealed // the current session's key; nil: none
-	turnDue  bool // the session's pepper has still to be overwritten, see turn
+	turnDue  bool    // the session's pepper has still to be overwritten, see turn
 	readOnly bool
 	failed   chan struct{} // closed when readOnly is set by a failure
 	aside    string

@@ -268,7 +268,7 @@ func readKey(path string) (key []byte, err error) {
 // makeKey makes a key's file, or puts another in its place.
 func makeKey(path string) ([]byte, error) {
 	key := make([]byte, keySize)
-	_, _ = rand.Read(key)                                        // never fails (crypto/rand)
+	_, _ = rand.Read(key)                                       // never fails (crypto/rand)
 	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // mode 0600
 	if err != nil {
 		return nil, fmt.Errorf("cannot make %s: %w", path, err)
