@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,22 +15,46 @@ import (
 	"time"
 )
 
-// childScript writes one byte after each step.
+// childScript writes one byte after each step. What fails it tries again, as the daemon
+// does, and tells by a letter: the disk is full, another error, and that the store takes
+// no more, which is the end.
 func childScript(dir, spec string) {
-	s, err := Open(dir, Options{JournalEntries: scriptEntries})
-	for _, step := range steps(spec) {
+	var s *Store
+	list := steps(spec)
+	for i := 0; i < len(list); {
+		var err error
+		if s == nil {
+			s, err = Open(dir, Options{JournalEntries: scriptEntries})
+		}
 		if err == nil {
-			err = step.do(s)
+			err = list[i].do(s)
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "cannot", step.name+":", err)
+		word := "."
+		switch {
+		case err == nil || errors.Is(err, ErrNoReport): // it was dropped, and its key could not be
+			i++
+		case errors.Is(err, ErrReadOnly):
+			word = "R"
+		case errors.Is(err, ErrFull):
+			word = "F"
+		default:
+			word = "E"
+		}
+		if _, err := os.Stdout.WriteString(word); err != nil {
 			return
 		}
-		if _, err := os.Stdout.Write([]byte{'.'}); err != nil {
-			return
+		if s != nil && s.ReadOnly() { // it says nothing good any more
+			for _, step := range list[i:] {
+				if err := step.do(s); !errors.Is(err, ErrReadOnly) && !errors.Is(err, ErrNoReport) {
+					_, _ = os.Stdout.WriteString("!")
+				}
+			}
+			break
 		}
 	}
-	_ = s.Close()
+	if s != nil {
+		_ = s.Close()
+	}
 }
 
 // TestEveryPrefix stops a writer before each of its system calls that change a
@@ -52,15 +77,16 @@ func TestEveryPrefix(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	traceScript(t, dir, "", func(_ int, c call) {
+	told := traceScript(t, dir, "", func(_ int, c call) syscall.Errno {
 		look()
 		if c.number == syscall.SYS_WRITE && c.args[0] == 1 {
 			acked++
 		}
+		return 0
 	})
 	look()
-	if acked != len(steps) {
-		t.Errorf("%d steps of %d were seen", acked, len(steps))
+	if want := strings.Repeat(".", len(steps)); told != want || acked != len(steps) {
+		t.Errorf("the writer told %q, want %q; %d were seen", told, want, acked)
 	}
 	if calls < 60 {
 		t.Errorf("only %d calls were seen: the test sees nothing", calls)
@@ -150,8 +176,9 @@ func changes() []uint64 {
 }
 
 // traceScript runs a script under ptrace(2). Before each call of changes it calls look,
-// while the writer stands still.
-func traceScript(t *testing.T, dir, spec string, look func(pid int, c call)) {
+// while the writer stands still; what look gives is what becomes of the call, 0: it is
+// made. It gives all that the writer has told.
+func traceScript(t *testing.T, dir, spec string, look func(pid int, c call) syscall.Errno) string {
 	t.Helper()
 	runtime.LockOSThread() // only the thread that began to trace may go on
 	defer runtime.UnlockOSThread()
@@ -181,11 +208,13 @@ func traceScript(t *testing.T, dir, spec string, look func(pid int, c call)) {
 		}
 		_ = r.Close()
 	}()
-	trace(t, p.Pid, func(c call) { look(p.Pid, c) })
+	trace(t, p.Pid, func(c call) syscall.Errno { return look(p.Pid, c) })
 	ended = true
-	if dots, err := readAll(r); err != nil || dots != len(steps(spec)) {
-		t.Errorf("the writer told of %d steps of %d, %v", dots, len(steps(spec)), err)
+	told, err := io.ReadAll(r)
+	if err != nil {
+		t.Error(err)
 	}
+	return string(told)
 }
 
 const wall = 0x40000000 // __WALL of wait4(2): threads too
@@ -203,12 +232,13 @@ func reap(pid int) {
 }
 
 // trace drives a process that is stopped at its exec until its end.
-func trace(t *testing.T, pid int, before func(call)) {
+func trace(t *testing.T, pid int, before func(call) syscall.Errno) {
 	t.Helper()
 	const (
 		exitKill    = 0x100000 // PTRACE_O_EXITKILL
 		syscallStop = 0x80     // of PTRACE_O_TRACESYSGOOD
 	)
+	failing := map[int]syscall.Errno{} // threads in a call that is not made
 	for begun := false; ; begun = true {
 		var status syscall.WaitStatus
 		tid, err := syscall.Wait4(-1, &status, wall, nil)
@@ -234,8 +264,16 @@ func trace(t *testing.T, pid int, before func(call)) {
 				t.Fatalf("cannot trace the writer: %v", err)
 			}
 		case sig == syscall.SIGTRAP|syscallStop:
-			if c, ok := entered(tid); ok && slices.Contains(changes(), c.number) {
-				before(c)
+			c, ok := entered(tid)
+			if errno := failing[tid]; errno != 0 && !ok {
+				answerWith(t, tid, errno)
+				delete(failing, tid)
+			}
+			if ok && slices.Contains(changes(), c.number) {
+				if errno := before(c); errno != 0 {
+					failing[tid] = errno
+					leaveOut(t, tid)
+				}
 			}
 		case sig != syscall.SIGTRAP && sig != syscall.SIGSTOP: // those are ptrace's own
 			deliver = int(sig)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,20 +178,15 @@ func recordScript(t *testing.T, spec string) (root string, events []event) {
 	t.Helper()
 	root = t.TempDir()
 	var r *recorder
-	traceScript(t, filepath.Join(root, "a", "state"), spec, func(pid int, c call) {
+	told := traceScript(t, filepath.Join(root, "a", "state"), spec, func(pid int, c call) syscall.Errno {
 		if r == nil {
 			r = newRecorder(t, pid, root)
 		}
 		r.record(c)
+		return 0
 	})
-	if r == nil {
-		t.Fatal("nothing was recorded")
+	if r == nil || told != strings.Repeat(".", len(steps(spec))) {
+		t.Fatalf("the writer told %q", told)
 	}
 	return root, r.events
-}
-
-// readAll is io.ReadAll with the length only.
-func readAll(r io.Reader) (int, error) {
-	b, err := io.ReadAll(r)
-	return len(b), err
 }
