@@ -17,7 +17,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Tests that need private device folders, namespaces or other users: as root.
 ROOT_TESTS := ./capture/camera/... ./cmd/fakecam/... ./cmd/kioskctl ./daemon/api/... ./daemon/client \
-	./daemon/devices ./daemon/privacy ./daemon/network ./daemon/e2e ./store
+	./daemon/devices ./daemon/privacy ./daemon/network ./daemon/e2e ./store ./cmd/kioskd
 # Tests with deadlines of media in them run one package at a time: the others
 # would take the two cores away.
 MEDIA_TESTS := ./capture/encode ./capture/microphone/... ./capture/soundcard/... ./capture/speaker ./cmd/clinicsim/sim ./cmd/kioskscreen ./daemon \
@@ -70,6 +70,16 @@ nightly: build ## the same 100 times each
 	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 2h $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
+# Of a verbose test run what says something; a failed test's exit code passes (pipefail).
+VERDICT := grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+kill: build ## 1,000 kill -9 at random moments and 100 at each named point of the commit path, with commands running
+	KIOSKD_KILLS=1000:100 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestKillLoop' ./cmd/kioskd | $(VERDICT)
+
+crash: build ## 100,000 images of power cuts, 10,000 damaged stores, and an error at every call that writes
+	KIOSKD_CRASH=100000 KIOSKD_DAMAGED=10000 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^Test(PowerCut|Damaged|EveryCallFails|EveryPrefix|FullDisk)' ./store | $(VERDICT)
+	KIOSKD_CRASH=1 go test -count 1 -v -timeout 15m $(AS_ROOT) -run '^Test(Damaged|Full|Failed)' ./cmd/kioskd | $(VERDICT)
+
 bench: MORE_PACKAGES := $(BENCH_PACKAGES)
 bench: build ## what encoding and whole calls cost, beside mediadevices, GStreamer, libvpx and Chromium
 	go build -trimpath -o bin/ ./cmd/bench
@@ -92,4 +102,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
 
-.PHONY: help setup build demo test rows figures faults nightly bench vm lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly kill crash bench vm lint fuzz clean

@@ -266,6 +266,7 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
 	early.Go(func() { k.devices.Run(ctx) })
 	early.Go(func() { k.sender.Run(ctx) })
+	early.Go(func() { fail("the store", k.watchStore(ctx)) })
 	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
 	k.ready(ctx)
 	<-ctx.Done()

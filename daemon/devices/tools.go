@@ -90,7 +90,7 @@ func (d *Devices) use(ctx context.Context, kind, what, id, by string, least time
 	if err := d.o.Store.Append(auditEntry(fmt.Sprintf("%s device=%s by: %s", what, dev.ID, by))); err != nil {
 		d.closed(t) // who looked has to be known
 		d.log.Error("cannot write down who uses a device", "error", err)
-		return unavailable()
+		return unavailable(err)
 	}
 	d.o.Shown()
 	done := make(chan error, 1)

@@ -67,6 +67,10 @@ func (r Report) LogValue() slog.Value { return slog.StringValue("report " + r.ID
 // Nothing else is wrong with the store.
 var ErrOutboxFull = errors.New("cannot keep the report: too many wait to be sent")
 
+// ErrStoreFull is what a Store's error wraps when the disk is full: it has kept
+// nothing, and may keep the same later.
+var ErrStoreFull = errors.New("cannot store the session: the disk is full")
+
 // Options are what a Runner needs. Store and Perform are required.
 type Options struct {
 	Store Store
@@ -102,6 +106,7 @@ type Runner struct {
 	seq    uint64
 	saved  []byte           // what the store holds, see image
 	dirty  bool             // the newest commit failed
+	doubts bool             // the newest snapshot was not durable
 	owed   []string         // audit that could not be stored yet
 	acks   []session.Effect // of messages that are not stored yet
 	keys   keys
