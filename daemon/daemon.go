@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -328,13 +329,16 @@ func (k *kiosk) alive(ctx context.Context) error {
 }
 
 func (k *kiosk) watchNetwork(ctx context.Context) error {
+	var up atomic.Bool
 	o := network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
-	return network.Watch(ctx, o, func(up bool) {
-		k.log.Info("network", "up", up)
-		if up {
+	o.Moved = func() { k.call.NetworkMoved(up.Load()) }
+	return network.Watch(ctx, o, func(now bool) {
+		k.log.Info("network", "up", now)
+		up.Store(now)
+		if now {
 			k.sender.Poke()
 		}
-		if !k.post(session.NetworkChanged{Up: up}) {
+		if !k.post(session.NetworkChanged{Up: now}) {
 			k.log.Error("cannot tell the session about the network")
 		}
 	})

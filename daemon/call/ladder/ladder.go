@@ -97,7 +97,8 @@ type Action interface{ isAction() }
 type (
 	// Lost: nothing comes from the participant. Told once.
 	Lost struct{ ID string }
-	// Back: media comes again, steadily, on the connection that was lost.
+	// Back: media comes again: steadily on the connection that was lost, or at all on
+	// another one.
 	Back struct{ ID string }
 	// Hurry: the network moved; what waits to reach the room's server need not.
 	Hurry struct{}
@@ -175,10 +176,9 @@ func (l *Ladder) Look(now time.Time, f Facts) []Action {
 
 // Lose notes that a participant's connection was given up for another reason than
 // the ladder's.
-func (l *Ladder) Lose(id string) {
-	if p := l.peers[id]; p != nil {
-		p.lost, p.steadySince = true, time.Time{}
-	}
+func (l *Ladder) Lose(now time.Time, id string) {
+	p := l.peer(id, now)
+	p.lost, p.steadySince = true, time.Time{}
 }
 
 // slept leaves out the time in which nobody looked.

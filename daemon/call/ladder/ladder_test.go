@@ -172,7 +172,7 @@ func TestRungs(t *testing.T) {
 			w.peer("a").Path = ladder.Up
 			w.talks["a"] = "hmt"
 			w.run(20 * time.Second)
-		}, []string{"0.2 Lost a", "0.2 Renew a"}}, // that it is back is told by the first packet
+		}, []string{"0.2 Lost a", "0.2 Renew a", "0.6 Back a"}},
 		{"only pongs come: that is a sign of life, but no media", func(w *world) {
 			w.talks["a"] = "ht"
 			w.run(9 * time.Second)
@@ -289,8 +289,8 @@ func TestLateLook(t *testing.T) {
 // TestLose: a loss that somebody else decided is over like any other.
 func TestLose(t *testing.T) {
 	w := newWorld("a")
-	w.l.Lose("nobody")
-	w.l.Lose("a")
+	w.l.Lose(w.now, "nobody") // is not in the room, and forgotten
+	w.l.Lose(w.now, "a")
 	w.run(20 * time.Second)
 	w.wants(t, "0.6 Back a")
 }
@@ -317,27 +317,20 @@ func TestRandomWorlds(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test's own dice, to be thrown again
 		w := newWorld("a", "b")
-		lost, first := map[string]bool{}, map[string]bool{}
+		lost := map[string]bool{}
 		repairs := 0
 		for range 2000 {
 			w.shake(r)
-			for _, p := range w.f.Peers { // the first packet of a connection ends a loss without a word
-				on := fmt.Sprint(p.ID, p.Connection)
-				if p.Path == ladder.Up && strings.Contains(w.talks[p.ID], "m") && !first[on] {
-					first[on], lost[on] = true, false
-				}
-			}
 			w.run(tick)
 			done := map[string]bool{}
 			for _, a := range w.said {
 				f := strings.Fields(a)[1:]
 				switch f[0] {
 				case "Lost", "Back":
-					on := fmt.Sprint(f[1], w.peer(f[1]).Connection)
-					if lost[on] && f[0] == "Lost" {
-						t.Fatalf("seed %d: %s twice on one connection", seed, a)
+					if lost[f[1]] == (f[0] == "Lost") {
+						t.Fatalf("seed %d: %s twice", seed, a)
 					}
-					lost[on] = f[0] == "Lost"
+					lost[f[1]] = f[0] == "Lost"
 				case "RestartICE", "Renew", "JoinAgain":
 					who := append(f, "all")[1]
 					if !w.f.Link || !w.f.Signalling || done[who] || f[0] == "RestartICE" && w.peer(who).Waiting {

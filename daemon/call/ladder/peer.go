@@ -12,6 +12,7 @@ type peer struct {
 	media       uint64
 	taken       uint64
 	anyMedia    bool      // on this connection
+	first       bool      // of it was seen just now
 	met         bool      // media came on some connection
 	reports     bool      // it said of some connection that ours arrives
 	madeAt      time.Time // this connection
@@ -53,6 +54,7 @@ func (p *peer) see(now time.Time, s Peer, unplugged bool) []Action {
 		p.up, p.known = true, true
 		p.upAt, p.heardAt, p.mediaAt, p.takenAt = now, now, now, now
 	}
+	p.first = false
 	fresh := p.count(now, s)
 	var out []Action
 	if !p.lost && p.known && p.up && (now.Sub(p.heardAt) >= Silent || s.Path == Over || unplugged) {
@@ -83,12 +85,8 @@ func (p *peer) count(now time.Time, s Peer) bool {
 	fresh := false
 	if s.Media != p.media {
 		p.media, p.mediaAt, fresh = s.Media, now, true
-		if !p.anyMedia { // the first of a connection is told by whoever reads it
-			p.anyMedia, p.met = true, true
-			if p.lost && p.up {
-				p.lost, p.backAt = false, now
-			}
-		}
+		p.first = !p.anyMedia
+		p.anyMedia, p.met = true, true
 	}
 	if s.Taken != p.taken {
 		p.taken, p.takenAt, p.reports, fresh = s.Taken, now, true, true
@@ -103,7 +101,8 @@ func (p *peer) count(now time.Time, s Peer) bool {
 }
 
 // returns says whether a lost participant is back: signs came for long enough
-// without a gap, and media among them.
+// without a gap, and media among them. The first media of a connection will do: it
+// had to prove itself to get there.
 func (p *peer) returns(now time.Time, fresh bool) bool {
 	switch {
 	case now.Sub(p.heardAt) > between:
@@ -111,7 +110,7 @@ func (p *peer) returns(now time.Time, fresh bool) bool {
 	case fresh && p.steadySince.IsZero():
 		p.steadySince, p.steadyMedia = now, p.media
 	}
-	return fresh && now.Sub(p.steadySince) >= p.steady && p.media != p.steadyMedia
+	return p.first || fresh && now.Sub(p.steadySince) >= p.steady && p.media != p.steadyMedia
 }
 
 // ways says which ways media goes. Of who is lost nothing is known.
