@@ -30,7 +30,6 @@ import (
 	"kioskd/daemon/call"
 	"kioskd/daemon/devices"
 	"kioskd/daemon/health"
-	"kioskd/daemon/network"
 	"kioskd/daemon/report"
 	"kioskd/daemon/room"
 	"kioskd/daemon/room/direct"
@@ -61,6 +60,7 @@ type kiosk struct {
 	memory  *report.Log
 	states  *report.States
 	sender  *report.Sender
+	oneWay  oneWay
 	ending  func() bool // the daemon is on its way out
 }
 
@@ -89,6 +89,7 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
 		return nil, fmt.Errorf("cannot start without words: %w", err)
 	}
+	k.oneWay.health, k.oneWay.words = k.health, k.words
 	if k.backend, err = backend.New(backend.Options{
 		URL: cfg.Backend.URL, Token: backend.FileToken(cfg.Backend.TokenFile), CAFile: cfg.Backend.CAFile,
 		AllowHosts: cfg.Backend.AllowHosts, Timeout: cfg.Backend.Timeout(),
@@ -200,6 +201,7 @@ func (k *kiosk) post(w session.What) bool { return k.runner.Post(w) || k.ending(
 
 // callEvent passes what the call reports on to the session.
 func (k *kiosk) callEvent(e call.Event) {
+	k.oneWay.note(e)
 	if w, ok := sessionEvent(e); ok && !k.post(w) {
 		k.log.Error("cannot tell the session what happened in the call", "event", w.Name())
 	}
@@ -214,6 +216,9 @@ func (k *kiosk) published(s session.Snapshot) {
 	k.devices.Session(s.Model.Running(), s.Model.Muted) // before anything can see a session
 	k.states.Note(s.Model)
 	k.api.Publish(s)
+	if !s.Model.Running() {
+		k.oneWay.clear()
+	}
 	if s.Model.Unauthorized {
 		k.health.Set("backend_unauthorized", apitype.SeverityWarning,
 			k.words.Text("condition.backend_unauthorized.title"), k.words.Text("condition.backend_unauthorized.hint"))
@@ -326,19 +331,6 @@ func (k *kiosk) ready(ctx context.Context) {
 func (k *kiosk) alive(ctx context.Context) error {
 	_, err := k.runner.Do(ctx, session.Event{What: session.Tick{}}, "")
 	return err
-}
-
-func (k *kiosk) watchNetwork(ctx context.Context) error {
-	o := network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
-	return network.Watch(ctx, o, func(up bool) {
-		k.log.Info("network", "up", up)
-		if up {
-			k.sender.Poke()
-		}
-		if !k.post(session.NetworkChanged{Up: up}) {
-			k.log.Error("cannot tell the session about the network")
-		}
-	})
 }
 
 // deviceEvents tells of every camera and sound card of which the kernel says something.

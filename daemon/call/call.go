@@ -21,6 +21,7 @@ import (
 	"kioskd/capture"
 	"kioskd/capture/encode"
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/call/ladder"
 	"kioskd/daemon/room"
 	"kioskd/daemon/room/peer"
 )
@@ -103,6 +104,7 @@ type Call struct {
 
 	peers   participants
 	chat    chat
+	repair  repair
 	history history
 }
 
@@ -277,13 +279,14 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	path.ICEServers = webrtcServers(p.ICEServers)
 	// The room may report before Join has returned: that we are in comes first.
 	var in sync.Once
+	steps := &ladder.Ladder{}
 	joined := func() { c.opts.Events(Joined{Attempt: p.Attempt}) }
 	r, err := provider.Join(ctx, room.Params{
 		URL: p.URL, Token: p.Token, Peer: p.Peer, Path: path,
 		Tracks: []webrtc.TrackLocal{c.audio.track, c.video.track},
 		Events: func(e room.Event) {
 			in.Do(joined)
-			c.roomEvent(p.Attempt, e)
+			c.roomEvent(p.Attempt, steps, e)
 		},
 		Log: c.opts.Log.With("room", p.Provider),
 	})
@@ -293,6 +296,7 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	in.Do(joined)
 	c.room = r
 	c.chat.enter(r)
+	c.repair.enter(r)
 	c.history.begin(p.Peer)
 	c.sampler = c.startSampling()
 	return nil
@@ -310,6 +314,7 @@ func (c *Call) Leave(ctx context.Context, why room.Reason) {
 		return
 	}
 	c.chat.leave()
+	c.repair.leave()
 	c.sampler.stop()
 	c.sampler = nil
 	if err := c.room.Leave(ctx, why); err != nil {

@@ -45,6 +45,10 @@ type Options struct {
 	// Network says that loopback is no network for kioskd: a link is needed, such
 	// as the private network's (see Enter).
 	Network bool
+	// Apart puts clinicsim and the clinic's pages on a machine of their own, which the
+	// kiosk reaches over its link and a router (see SetForwarding). It needs Enter's
+	// network, and root.
+	Apart bool
 	// Config is added to kioskd's configuration, in TOML.
 	Config string
 	// Credential is the user that everything but fakecam runs as; nil is our own.
@@ -66,7 +70,9 @@ type Stage struct {
 	// Socket is kioskd's control socket.
 	Socket string
 
-	backend string
+	backend string // as the kiosk reaches it
+	local   string // as it is reached from its own machine
+	apart   *apart // nil: one machine
 	alsa    []string
 	speaker []string
 	notify  *notifySocket
@@ -81,6 +87,11 @@ func Start(ctx context.Context, o Options) (*Stage, error) {
 	s := &Stage{opts: o, dir: o.Dir, Socket: filepath.Join(o.Dir, "control.sock")}
 	if err := s.prepare(); err != nil {
 		return nil, err
+	}
+	if o.Apart {
+		if err := s.settleApart(); err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
 	}
 	steps := []func(context.Context) error{s.startCamera, s.startSound, s.startClinicsim, s.StartKioskd, s.StartScreen}
 	for _, step := range steps {
@@ -211,17 +222,20 @@ func (s *Stage) Camera(ctx context.Context, n int, command string) (string, erro
 
 func (s *Stage) startClinicsim(ctx context.Context) error {
 	launch := s.abs("clinicsim.json")
-	p, err := s.start("clinicsim", false, nil, s.program("clinicsim"),
-		"-listen", "127.0.0.1:0", "-token", s.abs("backend-token"), "-launch", launch)
+	args := []string{s.program("clinicsim"), "-listen", "127.0.0.1:0", "-token", s.abs("backend-token"), "-launch", launch}
+	if s.apart != nil {
+		args = s.apart.wrap(append(args, "-tls-listen", port0(clinicAddress), "-ca", s.abs("ca.pem")))
+	}
+	p, err := s.start("clinicsim", false, nil, args...)
 	if err != nil {
 		return err
 	}
 	s.Clinicsim = p
-	var l struct{ Backend string }
+	var l struct{ Backend, Local string }
 	if err := readLaunch(ctx, p, launch, &l); err != nil {
 		return err
 	}
-	s.backend = l.Backend
+	s.backend, s.local = l.Backend, l.Local
 	return nil
 }
 
@@ -293,6 +307,10 @@ func (s *Stage) config() string {
 	if s.opts.FakeCamera {
 		dir = camns.DevDir
 	}
+	trust, loopback := "", true
+	if s.apart != nil {
+		trust, loopback = fmt.Sprintf("ca_file = %q\n", s.abs("ca.pem")), false
+	}
 	return fmt.Sprintf(`[api]
 socket = %q
 [store]
@@ -300,15 +318,15 @@ dir = %q
 [backend]
 url = %q
 token_file = %q
-[camera]
+%s[camera]
 directory = %q
 [microphone]
 device = %q
 [network]
 loopback_counts = %t
 [room]
-loopback = true
-%s`, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), dir, s.opts.Microphone, !s.opts.Network, s.opts.Config)
+loopback = %t
+%s`, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), trust, dir, s.opts.Microphone, !s.opts.Network, loopback, s.opts.Config)
 }
 
 // StartScreen starts the touchscreen page's door.
@@ -344,6 +362,10 @@ func (s *Stage) Stop() error {
 	if s.Sound != nil {
 		errs = append(errs, s.Sound.Close())
 		s.Sound = nil
+	}
+	if s.apart != nil {
+		errs = append(errs, s.apart.close())
+		s.apart = nil
 	}
 	return errors.Join(errs...)
 }

@@ -24,15 +24,14 @@ import (
 
 // Times and bounds of the signalling.
 const (
-	dialTimeout   = 5 * time.Second
-	writeTimeout  = 2 * time.Second
-	redialFirst   = 250 * time.Millisecond
-	redialMost    = 5 * time.Second
-	pingEvery     = 2 * time.Second
-	pingTimeout   = 2 * time.Second
-	connectWithin = 10 * time.Second // an offer without a working path by then is made anew
-	maxPeers      = 3                // a clinician, a second one, an interpreter
-	opsBound      = 128
+	dialTimeout  = 5 * time.Second
+	writeTimeout = 2 * time.Second
+	redialFirst  = 250 * time.Millisecond
+	redialMost   = time.Second // somebody waits for it
+	pingEvery    = time.Second
+	pingTimeout  = 2 * time.Second
+	maxPeers     = 3 // a clinician, a second one, an interpreter
+	opsBound     = 128
 )
 
 // Provider joins direct rooms.
@@ -53,7 +52,7 @@ func (d *Provider) Join(ctx context.Context, p room.Params) (room.Room, error) {
 	r := &directRoom{
 		provider: d, params: p, log: p.Log, conn: conn, life: life, end: end,
 		ops: make(chan func(), opsBound), left: make(chan struct{}),
-		remotes: map[string]*remote{}, mail: newMail(),
+		remotes: map[string]*remote{}, mail: newMail(), server: newSignalling(), joins: 1,
 	}
 	go r.run(welcome)
 	return r, nil
@@ -132,12 +131,13 @@ type directRoom struct {
 	params   room.Params
 	log      *slog.Logger
 
-	life context.Context //nolint:containedctx // the room's own life, ended by Leave
-	end  context.CancelFunc
-	ops  chan func() // what callbacks and Leave want done by run
-	left chan struct{}
-	mail *mail          // chat that call wants said
-	wg   sync.WaitGroup // readers, RTCP readers, closers
+	life   context.Context //nolint:containedctx // the room's own life, ended by Leave
+	end    context.CancelFunc
+	ops    chan func() // what callbacks and Leave want done by run
+	left   chan struct{}
+	mail   *mail // what the call wants said and done
+	server *signalling
+	wg     sync.WaitGroup // readers, RTCP readers, closers
 
 	// Below: run's goroutine only.
 	conn     *websocket.Conn // nil while the signalling is away
@@ -147,6 +147,9 @@ type directRoom struct {
 	barred   error          // the server lets us in no more; media that flows goes on
 	farewell func()         // says what Leave wants said, once there is a connection
 	leaving  bool
+	joins    int       // how often the server let us in
+	moved    time.Time // the network did
+	made     int       // connections, to number them
 }
 
 // post hands op to run. It never blocks a callback for ever: the room's end frees it.
@@ -238,17 +241,23 @@ func (r *directRoom) run(welcome signal.Message) {
 	in := r.startReader(r.conn)
 	r.greetAll(welcome.Peers)
 	var redial <-chan dialed
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-r.life.Done():
 			return
+		case <-look.C:
+			r.look()
 		case op := <-r.ops:
 			op()
 		case <-r.mail.due:
+			r.repairs()
 			r.sendMail()
 		case m, ok := <-in:
 			if !ok {
 				in, r.conn = nil, nil
+				r.unanswered()
 				if !r.leaving {
 					r.params.Events(room.SignallingLost{})
 				}
@@ -265,6 +274,7 @@ func (r *directRoom) run(welcome signal.Message) {
 				break
 			}
 			r.conn = d.conn
+			r.joins++
 			in = r.startReader(d.conn)
 			if r.leaving {
 				r.sayFarewell()
@@ -282,10 +292,12 @@ func (r *directRoom) run(welcome signal.Message) {
 // bar notes that the server lets us in no more. While media flows that is
 // nobody's business; the room is closed when the last path fails.
 func (r *directRoom) bar(err error) {
+	if r.barred == nil {
+		r.log.Warn("the room's server lets us in no more", "error", err)
+	}
 	r.barred = err
-	r.log.Warn("the room's server lets us in no more", "error", err)
 	for _, rem := range r.remotes {
-		if rem.connected {
+		if rem.pc != nil && rem.stage == room.StageUp {
 			return
 		}
 	}
@@ -295,82 +307,6 @@ func (r *directRoom) bar(err error) {
 func (r *directRoom) refused(err error) {
 	r.closed = true
 	r.params.Events(room.Closed{Err: err})
-}
-
-// startReader reads conn until it breaks, and pings it: a server that is gone
-// without a word is noticed after pingEvery + pingTimeout.
-func (r *directRoom) startReader(conn *websocket.Conn) <-chan signal.Message {
-	in := make(chan signal.Message, 16)
-	ctx, cancel := context.WithCancel(r.life)
-	r.wg.Go(func() {
-		defer close(in)
-		defer cancel()
-		defer func() { _ = conn.CloseNow() }() // broken or left, either way done
-		for {
-			m, err := read(ctx, conn)
-			if err != nil {
-				return
-			}
-			select {
-			case in <- m:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	r.wg.Go(func() {
-		tick := time.NewTicker(pingEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			wait, stop := context.WithTimeout(ctx, pingTimeout)
-			err := conn.Ping(wait)
-			stop()
-			if err != nil {
-				cancel()
-				return
-			}
-		}
-	})
-	return in
-}
-
-type dialed struct {
-	conn    *websocket.Conn
-	welcome signal.Message
-	err     error
-}
-
-// startRedial tries until it is in, refused, or the room is left.
-func (r *directRoom) startRedial() <-chan dialed {
-	out := make(chan dialed)
-	r.wg.Go(func() {
-		wait := redialFirst
-		for {
-			conn, welcome, err := r.provider.dial(r.life, r.params)
-			if err == nil || errors.Is(err, room.ErrRefused) {
-				select {
-				case out <- dialed{conn, welcome, err}:
-				case <-r.life.Done():
-					if err == nil {
-						_ = conn.CloseNow() // left meanwhile
-					}
-				}
-				return
-			}
-			select {
-			case <-time.After(wait):
-				wait = min(2*wait, redialMost)
-			case <-r.life.Done():
-				return
-			}
-		}
-	})
-	return out
 }
 
 // send writes one message; a failure shows at the reader, which ends conn.

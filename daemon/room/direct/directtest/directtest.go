@@ -15,6 +15,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"kioskd/daemon/room/direct"
 	"kioskd/daemon/room/direct/chat"
 	"kioskd/daemon/room/direct/signal"
 	"kioskd/daemon/room/peer"
@@ -32,6 +33,8 @@ type Who struct {
 	Role       signal.Role
 	Packet     func(kind webrtc.RTPCodecType, p *rtp.Packet) // gets every packet that arrives; may be nil
 	Send       []webrtc.TrackLocal
+	// Deaf answers no offer. Mute knows no pings.
+	Deaf, Mute bool
 }
 
 // Clinician is the far side.
@@ -111,6 +114,10 @@ func (c *Clinician) read() {
 		}
 		switch m.Type {
 		case signal.Offer:
+			if c.who.Deaf {
+				c.count()
+				continue
+			}
 			c.answer(m)
 		case signal.Trickle:
 			c.mu.Lock()
@@ -121,6 +128,12 @@ func (c *Clinician) read() {
 		default: // for the test to read from got
 		}
 	}
+}
+
+func (c *Clinician) count() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offers++
 }
 
 func (c *Clinician) answer(m signal.Message) {
@@ -182,6 +195,14 @@ func (c *Clinician) answer(m signal.Message) {
 // takeChat keeps the channel that the kiosk made. Frames that nobody reads in
 // time are dropped.
 func (c *Clinician) takeChat(d *webrtc.DataChannel) {
+	if d.Label() == direct.PulseLabel {
+		d.OnMessage(func(m webrtc.DataChannelMessage) {
+			if string(m.Data) == direct.Ping && !c.who.Mute {
+				_ = d.SendText(direct.Pong) // a channel that closes needs no answer
+			}
+		})
+		return
+	}
 	if d.Label() != chat.Label {
 		c.t.Errorf("the kiosk opened a channel %q", d.Label())
 		return
