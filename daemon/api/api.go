@@ -38,6 +38,8 @@ import (
 type Session interface {
 	Do(ctx context.Context, e session.Event, key string) (session.Result, error)
 	Model() session.Model
+	// Now is the time that the model's own are in: who sets the wall clock does not move it.
+	Now() time.Time
 }
 
 // Tools are what a technician does with the devices. by says who asks, for the audit.
