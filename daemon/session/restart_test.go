@@ -72,7 +72,7 @@ func TestRestart(t *testing.T) {
 	})
 	t.Run("a clock that cannot be trusted, far ahead", func(t *testing.T) {
 		k := again(t, active(t), 12*time.Hour, true).want("reconnecting", "state=reconnecting") // nothing ends for it
-		k.now = k.m.LastAt // as the runner goes on
+		k.now = k.m.LastAt                                                                      // as the runner goes on
 		k.do(session.ClockSet{Now: start.Add(time.Minute)}).want("reconnecting")
 		if got := k.m.SessionDeadline().Sub(k.m.LastAt); got != 29*time.Minute {
 			t.Errorf("it has %v left, want 29 min", got)
