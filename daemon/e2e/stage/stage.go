@@ -45,6 +45,8 @@ type Options struct {
 	// Network says that loopback is no network for kioskd: a link is needed, such
 	// as the private network's (see Enter).
 	Network bool
+	// SafeMode leaves kioskd's safe mode on: a stage that kills it has it off.
+	SafeMode bool
 	// Config is added to kioskd's configuration, in TOML.
 	Config string
 	// Credential is the user that everything but fakecam runs as; nil is our own.
@@ -293,7 +295,10 @@ func (s *Stage) config() string {
 	if s.opts.FakeCamera {
 		dir = camns.DevDir
 	}
-	return fmt.Sprintf(`[api]
+	return fmt.Sprintf(`[daemon]
+safe_mode = %t
+clock_check = false
+[api]
 socket = %q
 [store]
 dir = %q
@@ -308,7 +313,7 @@ device = %q
 loopback_counts = %t
 [room]
 loopback = true
-%s`, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), dir, s.opts.Microphone, !s.opts.Network, s.opts.Config)
+%s`, s.opts.SafeMode, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), dir, s.opts.Microphone, !s.opts.Network, s.opts.Config)
 }
 
 // StartScreen starts the touchscreen page's door.
