@@ -84,6 +84,10 @@ walk: setup ## ten million random events on the session's state machine, every s
 	@$(covered)
 	@KIOSKD_WALK=$(or $(EVENTS),10000000) go test -count 1 -v -timeout 30m -run '^TestRandomWalk$$' ./daemon/session | grep -E '^(---|FAIL|ok|panic)|_test.go:'
 
+soak: build ## 1,500 calls, three of ten ended badly: goroutines, files and memory stay
+	KIOSKD_SOAK=$(or $(CALLS),1500) KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 20m $(AS_ROOT) -run '^TestSoak$$' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
 vm: MORE_PACKAGES := $(VM_PACKAGES)
 vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card that go and come; VM=-fresh for the newest kernel
 	go build -trimpath -o bin/vm ./systemd/vm
@@ -100,4 +104,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
 
-.PHONY: help setup build demo test rows figures faults nightly bench walk vm lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly bench walk soak vm lint fuzz clean

@@ -96,14 +96,16 @@ func endOf(n int) end {
 	return ends()[0]
 }
 
-// soakStage is a kiosk with no camera and no microphone: a slate and silence flow.
+// soakStage is a kiosk with a small camera and no microphone: a picture and silence flow.
 func soakStage(t *testing.T) *stage.Stage {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "k")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := stage.Start(t.Context(), stage.Options{Bin: os.Getenv(binEnv), Dir: dir + "/r", Microphone: "none"})
+	s, err := stage.Start(t.Context(), stage.Options{Bin: os.Getenv(binEnv), Dir: dir + "/r", FakeCamera: true, Microphone: "none", Settings: []string{
+		"camera.width=320", "camera.height=240", "camera.fps=30",
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +258,7 @@ func (k *soak) idle(t *testing.T) (held, map[string]int) {
 		if still++; len(entries) != files { // what is being closed is not closed yet
 			files, still = len(entries), 0
 		}
-		return still > 150, fmt.Sprintf("%d files", files)
+		return still > 75, fmt.Sprintf("%d files", files)
 	})
 	h.files = files
 	before := len(k.Kioskd.Log())

@@ -49,6 +49,8 @@ type Options struct {
 	SafeMode bool
 	// Config is added to kioskd's configuration, in TOML.
 	Config string
+	// Settings are given to kioskd over that, as section.key=value.
+	Settings []string
 	// Credential is the user that everything but fakecam runs as; nil is our own.
 	Credential *syscall.Credential
 }
@@ -278,7 +280,11 @@ func (s *Stage) StartKioskd(ctx context.Context) error {
 	}
 	env := append([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa...)
 	started := time.Now()
-	p, err := s.start("kioskd", false, env, s.program("kioskd"), "-config", config)
+	args := []string{s.program("kioskd"), "-config", config}
+	for _, set := range s.opts.Settings {
+		args = append(args, "-set", set)
+	}
+	p, err := s.start("kioskd", false, env, args...)
 	if err != nil {
 		return err
 	}
