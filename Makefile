@@ -45,6 +45,7 @@ demo: build ## a whole call on this machine; CHECK=1 drives both pages and judge
 
 test: build ## all tests, with the race detector
 	go build -race ./...
+	@$(covered)
 	go test -race -timeout 5m $$(go list ./... | grep -vxF "$$(go list $(ROOT_TESTS) $(MEDIA_TESTS))")
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 5m $(MEDIA_TESTS)
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 12m $(AS_ROOT) $(ROOT_TESTS)
@@ -86,6 +87,17 @@ bench: build ## what encoding and whole calls cost, beside mediadevices, GStream
 	go build -trimpath -o bin/bench-mediadevices ./cmd/bench/mediadevices
 	$(SUDO) bin/bench $(BENCH)
 
+# Every statement of Step and of what it calls is run by its package's own tests.
+covered = go test -count 1 -cover ./daemon/session | tee /dev/stderr | grep -q 'coverage: 100.0% of' || { echo "a statement of daemon/session is not covered"; exit 1; }
+
+walk: setup ## ten million random events on the session's state machine, every statement of it covered
+	@$(covered)
+	@KIOSKD_WALK=$(or $(EVENTS),10000000) go test -count 1 -v -timeout 30m -run '^TestRandomWalk$$' ./daemon/session | grep -E '^(---|FAIL|ok|panic)|_test.go:'
+
+soak: build ## 1,500 calls, three of ten ended badly: goroutines, files and memory stay
+	KIOSKD_SOAK=$(or $(CALLS),1500) KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 20m $(AS_ROOT) -run '^TestSoak$$' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
 vm: MORE_PACKAGES := $(VM_PACKAGES)
 vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card that go and come; VM=-fresh for the newest kernel
 	go build -trimpath -o bin/vm ./systemd/vm
@@ -102,4 +114,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
 
-.PHONY: help setup build demo test rows figures faults nightly kill crash bench vm lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly walk soak kill crash bench vm lint fuzz clean

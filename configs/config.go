@@ -22,6 +22,7 @@ import (
 // its inclusive bounds ("low..high"), `oneof` the allowed words. Validate
 // enforces them and a test compares them with the comments of kioskd.toml.
 type Config struct {
+	Daemon     Daemon     `toml:"daemon"`
 	API        API        `toml:"api"`
 	Store      Store      `toml:"store"`
 	Backend    Backend    `toml:"backend"`
@@ -35,6 +36,15 @@ type Config struct {
 	Room       Room       `toml:"room"`
 	Log        Log        `toml:"log"`
 	Screen     Screen     `toml:"screen"`
+}
+
+// Daemon is how the daemon looks after itself.
+type Daemon struct {
+	// SafeMode keeps everything but the control API away after three deaths in a row,
+	// each within 10 s of its start.
+	SafeMode bool `toml:"safe_mode" unit:"yes or no"`
+	// ClockCheck asks the kernel whether the clock is synchronised.
+	ClockCheck bool `toml:"clock_check" unit:"yes or no"`
 }
 
 // API is the control socket.

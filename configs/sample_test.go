@@ -106,6 +106,7 @@ func TestSampleGivesEveryValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := configs.Config{
+		Daemon:     configs.Daemon{SafeMode: true, ClockCheck: true},
 		API:        configs.API{Socket: configs.DefaultSocket},
 		Store:      configs.Store{Dir: configs.DefaultStateDir},
 		Backend:    configs.Backend{URL: "https://clinic.example", TokenFile: configs.DefaultTokenFile, AllowHosts: []string{}, TimeoutSeconds: 10, Device: "Desktop", Platform: "kioskd"},

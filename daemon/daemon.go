@@ -11,10 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/pion/mediadevices/pkg/prop"
@@ -62,28 +59,45 @@ type kiosk struct {
 	sender  *report.Sender
 	oneWay  oneWay
 	ending  func() bool // the daemon is on its way out
+	around  Surroundings
+	safety  *safety // nil: the configuration wants none
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
 // be without. When it returns, every goroutine and every device file is gone.
 func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *slog.Logger) error {
+	return RunIn(ctx, cfg, version, log, Surroundings{})
+}
+
+// RunIn is Run on a machine of the caller's choice.
+func RunIn(ctx context.Context, cfg configs.Config, version apitype.Version, log *slog.Logger, around Surroundings) error {
 	ln, err := listen(cfg.API.Socket)
 	if err != nil {
 		return err
 	}
+	around = around.complete()
+	var safe *safety
+	if cfg.Daemon.SafeMode { // before anything that may end the daemon
+		safe = bornInto(cfg.Store.Dir, around.SafeFor, log.With("part", "safety"))
+	}
 	memory := report.NewLog(log.Handler())
-	k, err := build(cfg, version, memory, slog.New(memory))
+	k, err := build(cfg, version, memory, slog.New(memory), around)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	return k.run(ctx, ln)
+	k.safety = safe
+	err = k.run(ctx, ln)
+	if err == nil {
+		safe.grown()
+	}
+	return err
 }
 
 // build makes the parts from the bottom up. Nothing runs yet.
-func build(cfg configs.Config, version apitype.Version, memory *report.Log, log *slog.Logger) (*kiosk, error) {
+func build(cfg configs.Config, version apitype.Version, memory *report.Log, log *slog.Logger, around Surroundings) (*kiosk, error) {
 	k := &kiosk{
 		cfg: cfg, log: log, memory: memory, states: &report.States{}, health: health.New(),
-		notify: systemd.NewNotifier(), ending: func() bool { return false },
+		notify: systemd.NewNotifier(), ending: func() bool { return false }, around: around,
 	}
 	var err error
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
@@ -161,9 +175,9 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	var err error
 	k.runner, err = runner.New(runner.Options{
 		Store: persistence{k.store}, Perform: k.work.perform, Publish: k.published,
-		AskConsent: k.cfg.Session.AskConsent,
-		Limits:     session.Limits{Wait: k.cfg.Session.Wait(), Session: k.cfg.Session.Limit(), Reconnect: k.cfg.Session.Reconnect()},
-		Log:        k.log.With("part", "session"),
+		AskConsent: k.cfg.Session.AskConsent, ClockDoubtful: k.doubtful, Wall: k.around.Wall, Uptime: k.around.Uptime,
+		Limits: session.Limits{Wait: k.cfg.Session.Wait(), Session: k.cfg.Session.Limit(), Reconnect: k.cfg.Session.Reconnect()},
+		Log:    k.log.With("part", "session"),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the session: %w", err)
@@ -188,6 +202,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
 		Audit: k.audit, Denied: k.denied, Config: func() any { return k.cfg.Shown() },
+		Safe: func() bool { return k.safety.on() },
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
@@ -236,20 +251,6 @@ func (k *kiosk) published(s session.Snapshot) {
 	}
 }
 
-// statusLine is what `systemctl status` shows. It names nobody.
-func statusLine(m session.Model) string {
-	switch {
-	case !m.Exists():
-		return "Idle: no session"
-	case m.State == session.Error:
-		return "Session: error, " + m.Error.Code
-	case m.State == session.Waiting:
-		return "Session: waiting, " + string(m.Phase)
-	default:
-		return "Session: " + string(m.State)
-	}
-}
-
 // run starts the parts, reports READY and waits for the end.
 func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	// The performer and the API outlive the session: its farewell needs both.
@@ -267,13 +268,17 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	}
 	late.Go(func() { k.work.run(after) })
 	late.Go(func() { fail("the control API", k.serve(after, ln)) })
-	early.Go(func() { fail("the session", k.runner.Run(ctx)) })
-	early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
-	early.Go(func() { k.devices.Run(ctx) })
-	early.Go(func() { k.sender.Run(ctx) })
-	early.Go(func() { fail("the store", k.watchStore(ctx)) })
 	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
-	k.ready(ctx)
+	if !k.safety.on() || k.holdSafe(ctx) {
+		early.Go(func() { fail("the session", k.runner.Run(ctx)) })
+		early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
+		early.Go(func() { k.devices.Run(ctx) })
+		early.Go(func() { k.sender.Run(ctx) })
+		early.Go(func() { fail("the store", k.watchStore(ctx)) })
+		early.Go(func() { k.watchClock(ctx) })
+		early.Go(func() { k.safety.age(ctx) })
+		k.ready(ctx)
+	}
 	<-ctx.Done()
 
 	if err := k.notify.Stopping(); err != nil {
@@ -302,9 +307,11 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 // serve answers as soon as the session is taken up: whoever knocks earlier waits
 // in the socket's queue instead of being told that there is no session.
 func (k *kiosk) serve(ctx context.Context, ln net.Listener) error {
-	select {
-	case <-k.runner.Ready():
-	case <-ctx.Done(): // the API closes the socket
+	if !k.safety.on() {
+		select {
+		case <-k.runner.Ready():
+		case <-ctx.Done(): // the API closes the socket
+		}
 	}
 	return k.api.Run(ctx, ln)
 }
@@ -321,14 +328,21 @@ func (k *kiosk) ready(ctx context.Context) {
 		k.work.recheck()
 	}
 	k.sentBefore()
+	if k.safety.on() {
+		k.leaveSafe()
+	}
 	if err := k.notify.Ready(statusLine(k.runner.Model())); err != nil {
 		k.log.Warn("cannot tell systemd that we are ready", "error", err)
 	}
 	k.log.Info("ready", "socket", k.cfg.API.Socket)
 }
 
-// alive is the watchdog's question: a round trip through the session's inbox.
+// alive is the watchdog's question: a round trip through the session's inbox. In safe
+// mode there is no session.
 func (k *kiosk) alive(ctx context.Context) error {
+	if k.safety.on() {
+		return nil
+	}
 	_, err := k.runner.Do(ctx, session.Event{What: session.Tick{}}, "")
 	return err
 }
@@ -336,56 +350,4 @@ func (k *kiosk) alive(ctx context.Context) error {
 // deviceEvents tells of every camera and sound card of which the kernel says something.
 func deviceEvents(ctx context.Context, changed func()) error {
 	return uevent.Watch(ctx, []string{"video4linux", "sound"}, func(uevent.Event) { changed() })
-}
-
-// listen takes the control socket from systemd, or makes it: 0660, its group is
-// the daemon's.
-func listen(path string) (net.Listener, error) {
-	given, err := systemd.Listeners()
-	if err != nil {
-		return nil, fmt.Errorf("cannot take the control socket: %w", err)
-	}
-	for _, list := range given {
-		return list[0], nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // the socket's own mode guards it
-		return nil, fmt.Errorf("cannot make the control socket's folder: %w", err)
-	}
-	if err := removeStale(path); err != nil {
-		return nil, err
-	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(context.Background(), "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on the control socket (is its path longer than 107 bytes?): %w", err)
-	}
-	if err := os.Chmod(path, 0o660); err != nil { //nolint:gosec // group kiosk opens it
-		return nil, errors.Join(fmt.Errorf("cannot set the control socket's mode: %w", err), ln.Close())
-	}
-	return ln, nil
-}
-
-// removeStale removes a socket that nobody listens on, left by a crash, and
-// nothing else: a busy daemon's answer to connect(2) is EAGAIN.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("cannot look at the control socket: %w", err)
-	case info.Mode().Type() != os.ModeSocket:
-		return fmt.Errorf("cannot listen on %s: something that is no socket is there; remove it or set api.socket", path)
-	}
-	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", path)
-	switch {
-	case err == nil:
-		return errors.Join(fmt.Errorf("cannot listen on %s: another kioskd answers there, stop it first", path), c.Close())
-	case !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("cannot listen on %s: another kioskd seems to be there, stop it first: %w", path, err)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot remove the stale control socket: %w", err)
-	}
-	return nil
 }

@@ -234,13 +234,19 @@ func (p *performer) loadRoom(ctx context.Context) {
 	}
 	if err != nil {
 		p.log.Warn("cannot load the room", "code", backend.Code(err), "error", err)
+		p.told(backend.DateOf(err))
 		p.report(roomFailed(params.Attempt, err))
 		return
 	}
-	if !screen.Date.IsZero() {
-		p.report(session.ClockSet{Now: screen.Date})
-	}
+	p.told(screen.Date)
 	p.report(roomLoaded(params.Attempt, screen))
+}
+
+// told hands the session the time that an answer of the backend's bore, bad ones too.
+func (p *performer) told(date time.Time) {
+	if !date.IsZero() {
+		p.report(session.ClockSet{Now: date})
+	}
 }
 
 func grant(a session.Answer) backend.Grant {
@@ -299,15 +305,15 @@ func (p *performer) refreshScreen(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil: // the daemon goes down
 	case err == nil:
-		if !patch.Date.IsZero() {
-			p.report(session.ClockSet{Now: patch.Date})
-		}
+		p.told(patch.Date)
 		p.report(session.ScreenPatched{Number: params.Number, Patch: patchOf(patch)})
 	case errors.As(err, &state): // the state forbids it, and the answer says what changes
 		p.log.Warn("the backend's state forbids the refresh", "code", state.Code)
+		p.told(state.Date)
 		p.report(session.ScreenPatched{Number: params.Number, Patch: patchOf(state.Patch)})
 	default:
 		p.log.Warn("cannot refresh the screen", "code", backend.Code(err), "error", err)
+		p.told(backend.DateOf(err))
 		p.report(session.RefreshFailed{Number: params.Number, Code: backend.Code(err), Retryable: backend.Retryable(err)})
 	}
 }

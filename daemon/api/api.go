@@ -38,6 +38,8 @@ import (
 type Session interface {
 	Do(ctx context.Context, e session.Event, key string) (session.Result, error)
 	Model() session.Model
+	// Now is the time that the model's own are in: who sets the wall clock does not move it.
+	Now() time.Time
 }
 
 // Tools are what a technician does with the devices. by says who asks, for the audit.
@@ -82,6 +84,9 @@ type Deps struct {
 	// Denied writes to the audit that a request that would have changed
 	// something was turned away; at most one a second. The text names nobody.
 	Denied func(text string)
+	// Safe tells whether the daemon is in safe mode: only what tells is answered, and
+	// nothing of devices, session and call runs. nil: never.
+	Safe func() bool
 	// Config gives the settings, without secrets, as something for encoding/json.
 	Config  func() any
 	Version apitype.Version

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"net/http"
 	"strings"
-	"time"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/api/convert"
@@ -45,6 +44,6 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 		return apitype.NewProblem(http.StatusConflict, session.CodeSessionOver,
 			"cannot show the message: the session that had it is over", "Open an appointment first.")
 	}
-	wire.WriteJSON(w, apitype.MessageAnswer{Message: sent, Session: s.sessionOf(result.Model, time.Now(), s.devices())})
+	wire.WriteJSON(w, apitype.MessageAnswer{Message: sent, Session: s.sessionOf(result.Model, s.devices())})
 	return nil
 }

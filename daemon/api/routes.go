@@ -31,6 +31,13 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer)
 			"cannot do this as "+who.Role.String(), "it takes the role "+row.role.String()))
 		return row.path
 	}
+	if s.deps.Safe != nil && s.deps.Safe() && !row.tells() {
+		s.denials.Request(who, apitype.CodeSafeMode, r.Method, row.path)
+		s.fail(w, r, apitype.NewProblem(http.StatusServiceUnavailable, apitype.CodeSafeMode,
+			"cannot do this: the kiosk is in safe mode, it ended three times in a row shortly after its start",
+			"it tries again by itself within ten minutes; journalctl -u kioskd says why it ended, systemctl restart kioskd tries at once"))
+		return row.path
+	}
 	if !row.stream {
 		ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
 		defer cancel()

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"time"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/api/convert"
@@ -12,17 +11,17 @@ import (
 )
 
 func (s *Server) getSession(w http.ResponseWriter, _ *http.Request) error {
-	wire.WriteJSON(w, s.sessionOf(s.hub.Current(), time.Now(), s.devices()))
+	wire.WriteJSON(w, s.sessionOf(s.hub.Current(), s.devices()))
 	return nil
 }
 
 // sessionOf says what the API tells of a model.
-func (s *Server) sessionOf(m session.Model, now time.Time, devices []apitype.Device) *apitype.Session {
+func (s *Server) sessionOf(m session.Model, devices []apitype.Device) *apitype.Session {
 	var quality map[string]float64
 	if s.deps.Quality != nil && m.Running() {
 		quality = s.deps.Quality()
 	}
-	out := convert.Session(m, now, devices, quality)
+	out := convert.Session(m, s.deps.Session.Now(), devices, quality)
 	if s.deps.Statistics != nil && m.Running() {
 		out.Statistics = s.deps.Statistics()
 	}
@@ -99,7 +98,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, what session.Wh
 	}
 	wire.WriteJSON(w, apitype.CommandAnswer{
 		Durable: result.Durable,
-		Session: s.sessionOf(result.Model, time.Now(), s.devices()),
+		Session: s.sessionOf(result.Model, s.devices()),
 	})
 	return nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"time"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/api/wire"
@@ -10,15 +9,15 @@ import (
 )
 
 // statusOf builds the whole status for a model.
-func (s *Server) statusOf(m session.Model, now time.Time) apitype.Status {
+func (s *Server) statusOf(m session.Model) apitype.Status {
 	devices := s.devices()
 	return apitype.Status{
-		Session: s.sessionOf(m, now, devices), Devices: devices,
+		Session: s.sessionOf(m, devices), Devices: devices,
 		Conditions: s.deps.Health.List(), Technician: s.deps.Tools.Technician(), Version: s.deps.Version,
 	}
 }
 
 func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) error {
-	wire.WriteJSON(w, s.statusOf(s.hub.Current(), time.Now()))
+	wire.WriteJSON(w, s.statusOf(s.hub.Current()))
 	return nil
 }

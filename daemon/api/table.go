@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/api/openapi"
@@ -20,6 +21,11 @@ type route struct {
 	stream bool      // lasts; no deadline of work
 	handle handler
 	about  openapi.Operation // Summary, Body, Query, Key, Answer
+}
+
+// tells says whether a row only tells, and touches no device.
+func (r route) tells() bool {
+	return r.method == http.MethodGet && !strings.HasPrefix(r.path, "/v1/devices/")
 }
 
 type handler func(http.ResponseWriter, *http.Request) error

@@ -144,6 +144,20 @@ func Code(err error) string {
 	}
 }
 
+// DateOf is the Date header of the answer that err tells of; zero: it had none, or
+// there was no answer.
+func DateOf(err error) time.Time {
+	var own *Error
+	var state *StateError
+	switch {
+	case errors.As(err, &own):
+		return own.Date
+	case errors.As(err, &state):
+		return state.Date
+	}
+	return time.Time{}
+}
+
 // Retryable tells whether the same request may work later. A StateError is not:
 // the appointment's state changes on the backend, not by asking.
 func Retryable(err error) bool {

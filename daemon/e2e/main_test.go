@@ -22,6 +22,9 @@ const binEnv = "KIOSKD_BIN"
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if os.Getenv(victimEnv) != "" { // a far side, inside already
+		return m.Run()
+	}
 	if !stage.Inside() {
 		return outside()
 	}

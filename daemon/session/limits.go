@@ -164,12 +164,27 @@ func (m *Model) notAfter(now time.Time) {
 
 // shift moves every time that was taken while the clock was doubtful.
 func (m *Model) shift(by time.Duration) {
-	for _, t := range []*time.Time{
+	times := []*time.Time{
 		&m.OpenedAt, &m.WaitSince, &m.InterruptedAt, &m.ActiveSince, &m.EndedAt, &m.RetryAt, &m.LastAt, &m.Screen.RefreshAt,
-	} {
+	}
+	for i := range m.Seen {
+		times = append(times, &m.Seen[i].At)
+	}
+	for i := range m.Messages {
+		times = append(times, &m.Messages[i].At)
+	}
+	for _, t := range times {
 		if !t.IsZero() && !t.Before(m.DoubtfulSince) {
 			*t = t.Add(by)
 		}
 	}
 	m.DoubtfulSince = time.Time{}
+}
+
+// Moved is a model that is not running with all its times moved: no limit hangs on
+// them any more, so they follow a clock that was set.
+func (m Model) Moved(by time.Duration) Model {
+	m.DoubtfulSince = time.Time{}
+	m.shift(by)
+	return m
 }

@@ -12,8 +12,8 @@ import (
 // Model is everything the kiosk knows of its one session. The zero value is no
 // session. It is a value: Step never changes the one it was given.
 //
-// Times are wall-clock UTC. All limits are counted from the times stored here,
-// so nothing but the clock is needed to go on after a restart.
+// Times are UTC, by the wall clock as it was at the opening: who sets it later moves
+// none of them (see runner). All limits are counted from the times stored here.
 type Model struct {
 	Version     int         `json:"version"`
 	Appointment PatientText `json:"appointment,omitempty"`
@@ -60,6 +60,10 @@ type Model struct {
 	EndedAt       time.Time `json:"ended_at,omitzero"`       // set in final states only
 	LastAt        time.Time `json:"last_at,omitzero"`        // the newest event seen
 	DoubtfulSince time.Time `json:"doubtful_since,omitzero"` // clock not synchronised since
+	// Boot and Uptime tell LastAt on the one clock that nobody sets: which boot of the
+	// machine it was, and how long after it. The runner keeps them here.
+	Boot   string        `json:"boot,omitempty"`
+	Uptime time.Duration `json:"uptime,omitempty"`
 
 	Started  bool `json:"started"`  // {"session":"started"} was given
 	Admitted bool `json:"admitted"` // the devices' permission was seen once
@@ -89,10 +93,11 @@ type Offers struct {
 	ReportIssue bool `json:"report_issue"`
 }
 
-// Bounds of Model.Seen: entries, and bytes of a hash.
+// Bounds of Model.Seen: entries, and bytes of a hash; bytes of Model.Boot, a UUID.
 const (
 	MaxSeen = 64
 	maxHash = 32
+	maxBoot = 64
 )
 
 // SeenKey is an Idempotency-Key that a command of this session came with.
@@ -218,6 +223,8 @@ func (m Model) check() error {
 		return errors.New("cannot decode the stored session: its chat is over a bound")
 	case !m.Screen.valid():
 		return errors.New("cannot decode the stored session: its screen is over a bound")
+	case len(m.Boot) > maxBoot:
+		return errors.New("cannot decode the stored session: its boot is over a bound")
 	case len(m.Seen) > MaxSeen || len(m.SeenSalt) > maxHash || slices.ContainsFunc(m.Seen, func(s SeenKey) bool { return len(s.Key)+len(s.Print) > 2*maxHash }):
 		return errors.New("cannot decode the stored session: its memory of keys is over a bound")
 	}

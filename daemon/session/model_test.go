@@ -68,6 +68,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a hidden mute":  change(func(m *session.Model) { m.Screen.Hidden = []string{"mute"} }),
 		"many keys":      change(func(m *session.Model) { m.Seen = make([]session.SeenKey, 65) }),
 		"a long key":     change(func(m *session.Model) { m.Seen = []session.SeenKey{{Key: make([]byte, 65)}} }),
+		"a long boot":    change(func(m *session.Model) { m.Boot = strings.Repeat("x", 65) }),
 		"a crowd":        change(func(m *session.Model) { m.Participants = make([]session.Participant, 9) }),
 	} {
 		t.Run(name, func(t *testing.T) {

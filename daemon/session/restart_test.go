@@ -70,6 +70,38 @@ func TestRestart(t *testing.T) {
 		k := again(t, active(t), -time.Hour, false).want("reconnecting", "state=reconnecting")
 		k.do(session.ClockSet{Now: start.Add(time.Hour)}).want("timeout", "state=timeout")
 	})
+	t.Run("a clock that cannot be trusted, far ahead", func(t *testing.T) {
+		k := again(t, active(t), 12*time.Hour, true).want("reconnecting", "state=reconnecting") // nothing ends for it
+		k.now = k.m.LastAt                                                                      // as the runner goes on
+		k.do(session.ClockSet{Now: start.Add(time.Minute)}).want("reconnecting")
+		if got := k.m.SessionDeadline().Sub(k.m.LastAt); got != 29*time.Minute {
+			t.Errorf("it has %v left, want 29 min", got)
+		}
+	})
+	t.Run("the truth is before all that was known", func(t *testing.T) {
+		k := again(t, active(t).after(time.Minute), 0, true).do(session.ClockSet{Now: start.Add(-5 * time.Hour)}).want("reconnecting")
+		if got := k.m.SessionDeadline().Sub(k.m.LastAt); got != 30*time.Minute {
+			t.Errorf("it has %v left: that is more than its limit", got)
+		}
+	})
+	t.Run("what was noted under a doubtful clock moves with it", func(t *testing.T) {
+		doubtful := open()
+		doubtful.ClockDoubtful = true
+		k := newKiosk(t).do(up(), doubtful, devices(), loaded(1), joined(1), peer(1), media(1), say("m1"))
+		k.m.Seen = []session.SeenKey{{Key: []byte("k"), At: k.now}} // the runner's
+		truth := start.Add(-5 * time.Hour)
+		k.do(session.ClockSet{Now: truth})
+		if !k.m.Seen[0].At.Equal(truth) || !k.m.Messages[0].At.Equal(truth) {
+			t.Errorf("a key of %v, a message of %v, want %v", k.m.Seen[0].At, k.m.Messages[0].At, truth)
+		}
+	})
+	t.Run("a finished session follows the clock", func(t *testing.T) {
+		k := active(t).do(session.EndCall{})
+		moved := k.m.Moved(-3 * time.Hour)
+		if !moved.ForgetTime().Equal(start.Add(time.Minute-3*time.Hour)) || !moved.LastAt.Equal(start.Add(-3*time.Hour)) {
+			t.Errorf("it is forgotten at %v", moved.ForgetTime())
+		}
+	})
 	t.Run("a doubtful clock at the opening", func(t *testing.T) {
 		doubtful := open()
 		doubtful.ClockDoubtful = true

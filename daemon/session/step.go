@@ -64,6 +64,9 @@ func (s *stepper) clock(e Event) {
 	switch w := e.What.(type) {
 	case Restarted:
 		back := e.At.Before(m.LastAt)
+		if w.ClockDoubtful && m.Running() && !m.LastAt.IsZero() {
+			s.at = m.LastAt // how long the kiosk was away is not known: nothing ends for it
+		}
 		m.restart()
 		m.notAfter(s.at)
 		s.world = World{} // nothing of the old world is left
@@ -78,6 +81,7 @@ func (s *stepper) clock(e Event) {
 		if !m.DoubtfulSince.IsZero() && !w.Now.IsZero() {
 			now := w.Now.UTC().Round(0)
 			m.shift(now.Sub(s.at))
+			m.notAfter(now)
 			s.at = now
 		}
 	}

@@ -156,7 +156,7 @@ func (m *Model) makePlace(next Message) bool {
 func (c Message) weight() int {
 	b, err := json.Marshal(c)
 	if err != nil {
-		return maxChat // a Message has no field that cannot be marshalled
+		return maxChat + 1 // a time after the year 9999: it fits nowhere
 	}
 	return len(b)
 }

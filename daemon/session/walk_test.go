@@ -1,97 +1,196 @@
 package session_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"reflect"
-	"slices"
-	"strings"
+	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"kioskd/daemon/session"
 )
 
-// walkEvents is how many random events TestRandomWalk plays.
-const walkEvents = 100_000
+// walkEvents is how many random events TestRandomWalk plays; KIOSKD_WALK asks for
+// another number (`make walk`: ten million).
+const (
+	walkEvents = 100_000
+	walkEnv    = "KIOSKD_WALK"
+)
 
-// TestRandomWalk plays random events and checks after each what must always hold.
+// places counts where walks have come to.
+type places struct {
+	mu   sync.Mutex
+	at   map[string]int
+	cell map[[2]string]int // state and event
+}
+
+// TestRandomWalk plays random events and checks after each what must always hold. As
+// many walks as processors go at a time, each with a seed of its own.
 func TestRandomWalk(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 1))
-	reached := map[string]int{}
-	w := &walker{t: t, k: newKiosk(t)}
-	list := columns()
-	helpful := []func(int) session.What{
-		func(int) session.What { return open() }, func(int) session.What { return devices() }, func(int) session.What { return up() },
-		func(int) session.What { return shut(rnd.IntN(2) == 0, rnd.IntN(2) == 0) },
-		func(int) session.What {
-			return session.Permissions{Camera: session.Granted, Microphone: session.Granted}
-		},
-		loaded, joined, peer, media,
-		func(n int) session.What { return session.RoomLoaded{Attempt: n, Room: room(), Patch: patch()} },
-		func(int) session.What { return say(fmt.Sprint("w", rnd.IntN(1000))) },
-		func(n int) session.What { return heard(n, fmt.Sprint("w", rnd.IntN(1000))) },
-		func(n int) session.What { return acked(n, fmt.Sprint("w", rnd.IntN(1000))) },
+	total := walkEvents
+	if n, err := strconv.Atoi(os.Getenv(walkEnv)); err == nil {
+		total = n
 	}
-	for i := range walkEvents {
+	reached := &places{at: map[string]int{}, cell: map[[2]string]int{}}
+	began := time.Now()
+	t.Run("walks", func(t *testing.T) {
+		walks := runtime.GOMAXPROCS(0)
+		for n := range walks {
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				t.Parallel()
+				seed := rand.Uint64()
+				t.Logf("seed %d", seed)
+				walk(t, rand.New(rand.NewPCG(seed, 1)), total/walks, reached)
+			})
+		}
+	})
+	took := time.Since(began)
+	t.Logf("%d events in %.1f s, %.0f a second; %d cells of state x event", total, took.Seconds(), float64(total)/took.Seconds(), len(reached.cell))
+	if t.Failed() {
+		return
+	}
+	for _, s := range []string{
+		"none", "waiting_permissions", "waiting/loading", "waiting/joining", "waiting/participant", "active",
+		"reconnecting", "ended", "timeout", "error:network_unavailable", "error:camera_permission_required", "error:room_unavailable!",
+		"error:unauthorized!", "a message that waits", "a refresh", "a call without the backend", "a report that is sent", "a control taken away",
+		"a closed shutter", "a muting button", "a doubtful clock",
+	} {
+		if reached.at[s] == 0 {
+			t.Errorf("the walk never came to %s", s)
+		}
+	}
+	if total >= 10*walkEvents { // long enough for the seldom ones
+		reached.complete(t)
+	}
+}
+
+// complete: every event was played in every state.
+func (p *places) complete(t *testing.T) {
+	t.Helper()
+	states := []session.State{
+		session.None, session.WaitingPermissions, session.Waiting, session.Active, session.Reconnecting, session.Ended, session.Timeout, session.Error,
+	}
+	for _, c := range columns() {
+		for _, s := range states {
+			if name := c.what(1).Name(); p.cell[[2]string{string(s), name}] == 0 {
+				t.Errorf("no %s came in state %q", name, s)
+			}
+		}
+	}
+}
+
+// walk plays one walk and adds where it came to.
+func walk(t *testing.T, rnd *rand.Rand, events int, reached *places) {
+	w := &walker{t: t, k: newKiosk(t), rnd: rnd}
+	at, cell := map[string]int{}, map[[2]string]int{}
+	chooser := newChooser(rnd)
+	for i := range events {
 		k := w.k
 		k.now = k.now.Add(pause(rnd))
-		what := list[rnd.IntN(len(list))].what(k.m.Attempt)
-		if rnd.IntN(2) == 0 { // half of them help a call along, else it never lives
-			what = helpful[rnd.IntN(len(helpful))](k.m.Attempt)
-		}
-		if rnd.IntN(20) == 0 {
-			what = list[rnd.IntN(len(list))].what(k.m.Attempt - 1 - rnd.IntN(2)) // too late
-		}
-		switch w := what.(type) { // of the newest refresh, else hardly ever
-		case session.ScreenPatched:
-			w.Number = k.m.Refreshes
-			what = w
-		case session.RefreshFailed:
-			w.Number = k.m.Refreshes
-			what = w
-		}
-		if o, ok := what.(session.Open); ok {
-			o.Peer = fmt.Sprint("peer-", i)
-			what = o
-		}
+		what := chooser.next(k.m, i)
 		before, looked := k.m, i%16 == 0 // looking is dear
 		var frozen session.Model
 		if looked {
 			frozen = k.m.Clone()
 		}
 		k.do(what)
+		if set, ok := what.(session.ClockSet); ok && !before.DoubtfulSince.IsZero() && k.m.DoubtfulSince.IsZero() {
+			k.now = set.Now // as the runner does
+		}
 		if looked && !reflect.DeepEqual(before, frozen) {
 			t.Fatalf("event %d (%s) changed the model it was given", i, what.Name())
 		}
 		w.check(i, before, what)
-		reached[describe(k.m)]++
-		for what, there := range map[string]bool{
-			"a message that waits": w.outbox > 0, "a refresh": k.m.Refreshing, "a call without the backend": k.m.Unauthorized && k.m.State == session.Reconnecting,
-			"a closed shutter": k.m.Running() && k.m.Facts.CameraShut && !k.m.VideoOff, "a muting button": k.m.Running() && k.m.Facts.MicrophoneShut && !k.m.Muted,
-			"a report that is sent": k.m.ReportSent, "a control taken away": len(k.m.Screen.Hidden) > 0,
-		} {
-			if there {
-				reached[what]++
-			}
-		}
+		cell[[2]string{string(before.State), what.Name()}]++
+		w.note(at)
 		if k.m.Stopping || rnd.IntN(500) == 0 {
 			w.restart()
 		}
 	}
-	for _, s := range []string{
-		"none", "waiting_permissions", "waiting/loading", "waiting/joining", "waiting/participant", "active",
-		"reconnecting", "ended", "timeout", "error:network_unavailable", "error:camera_permission_required", "error:room_unavailable!",
-		"error:unauthorized!", "a message that waits", "a refresh", "a call without the backend", "a report that is sent", "a control taken away",
-		"a closed shutter", "a muting button",
+	reached.mu.Lock()
+	defer reached.mu.Unlock()
+	for k, n := range at {
+		reached.at[k] += n
+	}
+	for k, n := range cell {
+		reached.cell[k] += n
+	}
+}
+
+// note counts where the walk is.
+func (w *walker) note(at map[string]int) {
+	m := w.k.m
+	at[describe(m)]++
+	for _, place := range []struct {
+		name  string
+		there bool
+	}{
+		{"a message that waits", w.outbox > 0},
+		{"a refresh", m.Refreshing},
+		{"a call without the backend", m.Unauthorized && m.State == session.Reconnecting},
+		{"a closed shutter", m.Running() && m.Facts.CameraShut && !m.VideoOff},
+		{"a muting button", m.Running() && m.Facts.MicrophoneShut && !m.Muted},
+		{"a report that is sent", m.ReportSent},
+		{"a control taken away", len(m.Screen.Hidden) > 0},
+		{"a doubtful clock", m.Running() && !m.DoubtfulSince.IsZero()},
 	} {
-		if reached[s] == 0 {
-			t.Errorf("the walk never came to %s", s)
+		if place.there {
+			at[place.name]++
 		}
 	}
+}
+
+// chooser draws events.
+type chooser struct {
+	rnd     *rand.Rand
+	any     []column
+	helpful []func(int) session.What // that help a call along, else it never lives
+}
+
+func newChooser(rnd *rand.Rand) *chooser {
+	always := func(w func() session.What) func(int) session.What { return func(int) session.What { return w() } }
+	some := func() string { return fmt.Sprint("w", rnd.IntN(1000)) }
+	return &chooser{rnd: rnd, any: columns(), helpful: []func(int) session.What{
+		always(func() session.What { return open() }), always(func() session.What { return devices() }), always(up),
+		always(func() session.What { return shut(rnd.IntN(2) == 0, rnd.IntN(2) == 0) }),
+		always(func() session.What {
+			return session.Permissions{Camera: session.Granted, Microphone: session.Granted}
+		}),
+		loaded, joined, peer, media,
+		func(n int) session.What { return session.RoomLoaded{Attempt: n, Room: room(), Patch: patch()} },
+		always(func() session.What { return say(some()) }),
+		func(n int) session.What { return heard(n, some()) },
+		func(n int) session.What { return acked(n, some()) },
+	}}
+}
+
+func (c *chooser) next(m session.Model, i int) session.What {
+	what := c.any[c.rnd.IntN(len(c.any))].what(m.Attempt)
+	if c.rnd.IntN(2) == 0 {
+		what = c.helpful[c.rnd.IntN(len(c.helpful))](m.Attempt)
+	}
+	if c.rnd.IntN(20) == 0 {
+		what = c.any[c.rnd.IntN(len(c.any))].what(m.Attempt - 1 - c.rnd.IntN(2)) // too late
+	}
+	switch w := what.(type) {
+	case session.ScreenPatched: // of the newest refresh, else hardly ever
+		w.Number = m.Refreshes
+		return w
+	case session.RefreshFailed:
+		w.Number = m.Refreshes
+		return w
+	case session.ClockSet: // within hours of what the kiosk believes
+		w.Now = m.LastAt.Add(time.Duration(c.rnd.IntN(24)-12) * time.Hour / 2)
+		return w
+	case session.Open:
+		w.Peer, w.ClockDoubtful = fmt.Sprint("peer-", i), c.rnd.IntN(4) == 0
+		return w
+	}
+	return what
 }
 
 // pause is mostly nothing, sometimes seconds, seldom minutes.
@@ -103,210 +202,5 @@ func pause(rnd *rand.Rand) time.Duration {
 		return time.Duration(rnd.IntN(5000)) * time.Millisecond
 	default:
 		return time.Duration(rnd.IntN(180)) * time.Second
-	}
-}
-
-// walker also plays the world: what the effects have brought about.
-type walker struct {
-	t       *testing.T
-	k       *kiosk
-	started string // the peer identity that was told as started
-	camera  bool
-	mic     bool
-	silent  bool
-	in      int // attempt that is joined
-	load    int
-	outbox  int // messages that the room was given
-	refresh int // number of the newest refresh that was asked for
-}
-
-func (w *walker) restart() {
-	b, err := w.k.m.Encode()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	m := session.Model{}
-	if w.k.m.Running() { // what is over leaves no record
-		if m, err = session.Decode(b); err != nil {
-			w.t.Fatalf("cannot read back %s: %v", describe(w.k.m), err)
-		}
-	}
-	w.k.m = m
-	w.camera, w.mic, w.silent, w.in, w.load, w.outbox = false, false, false, 0, 0, 0
-	before := w.k.m
-	w.k.do(session.Restarted{})
-	w.check(-1, before, session.Restarted{})
-}
-
-func (w *walker) check(i int, before session.Model, what session.What) {
-	w.t.Helper()
-	m := w.k.m
-	fail := func(text string) {
-		w.t.Helper()
-		w.t.Fatalf("event %d (%s), %s -> %s: %s", i, what.Name(), describe(before), describe(m), text)
-	}
-	if m.State == session.Active && !slices.ContainsFunc(m.Participants, session.Participant.Live) && !m.Stopping {
-		fail("active without media")
-	}
-	if m.Running() && (m.SessionDeadline().IsZero() || session.Plan(m).Wake.IsZero() || session.Plan(m).Wake.After(m.SessionDeadline())) {
-		fail("no deadline")
-	}
-	if m.Running() && !session.Plan(m).Wake.After(m.LastAt) {
-		fail("a deadline that is over was left undone")
-	}
-	for _, o := range w.k.outputs {
-		if o == (session.Output{Key: "session", Value: "started"}) {
-			if w.started == m.Peer {
-				fail("started twice")
-			}
-			w.started = m.Peer
-		}
-	}
-	if (m.State == session.Error) != (m.Error.Code != "") || (m.State == session.Waiting) != (m.Phase != "") {
-		fail("state, step and error do not agree")
-	}
-	if before.State != m.State || !m.Running() && i%16 == 0 {
-		w.traces(fail)
-	}
-	w.choices(before, what, fail)
-	w.world(what, fail)
-}
-
-// traces: what is over holds nothing of the patient.
-func (w *walker) traces(fail func(string)) {
-	m := w.k.m
-	if m.Running() {
-		return
-	}
-	m.Error.Title = "" // shown for the last 60 s
-	b, err := json.Marshal(m)
-	if err != nil || strings.Contains(string(b), "CANARY") || m.Room != nil || m.Participants != nil || m.Title != "" || m.ChatOpen || m.Messages != nil || m.Screen.Update != "" || m.Seen != nil {
-		fail("traces of the patient are left")
-	}
-}
-
-// choices: what was off is turned on by the patient's own command only.
-func (w *walker) choices(before session.Model, what session.What, fail func(string)) {
-	m := w.k.m
-	if before.Peer != m.Peer || !before.Running() || !m.Running() {
-		return
-	}
-	if _, ok := what.(session.Mute); before.Muted && !m.Muted && !ok {
-		fail("unmuted by itself")
-	}
-	if _, ok := what.(session.DisableVideo); before.VideoOff && !m.VideoOff && !ok {
-		fail("video turned on by itself")
-	}
-	if w.k.err != nil && (before.Muted != m.Muted || before.VideoOff != m.VideoOff || before.Camera != m.Camera) {
-		fail("a refused command changed something")
-	}
-	if session.Narrows(before, what) && w.k.err != nil {
-		fail("a narrowing command was refused")
-	}
-	w.hardware(before, what, fail)
-}
-
-// hardware: what a button or a shutter does is told exactly where it changes what is
-// sent, and neither changes a choice, nor what the controls say of it.
-func (w *walker) hardware(before session.Model, what session.What, fail func(string)) {
-	m := w.k.m
-	if _, ok := what.(session.Restarted); ok {
-		return // the hardware is asked anew
-	}
-	if m.SendsAudio() && (m.Muted || m.Facts.MicrophoneShut) || m.SendsVideo() && (m.VideoOff || m.Facts.CameraShut) {
-		fail("more is sent than choice and hardware allow")
-	}
-	told := map[string]bool{}
-	for _, o := range w.k.outputs {
-		told[o.Key] = told[o.Key] || o.Value == "updated"
-	}
-	report, ok := what.(session.DeviceReport)
-	if !ok {
-		if before.Facts.CameraShut != m.Facts.CameraShut || before.Facts.MicrophoneShut != m.Facts.MicrophoneShut {
-			fail("the hardware changed without a report")
-		}
-		return
-	}
-	if m.Facts.CameraShut != report.CameraShut || m.Facts.MicrophoneShut != report.MicrophoneShut {
-		fail("a report of the hardware was not taken")
-	}
-	if told["audio"] != (before.SendsAudio() != m.SendsAudio()) || told["video"] != (before.SendsVideo() != m.SendsVideo()) {
-		fail("the hardware's change was told wrongly")
-	}
-	if before.Muted != m.Muted || before.VideoOff != m.VideoOff {
-		fail("the hardware changed a choice")
-	}
-	for i, c := range m.Controls() {
-		if old := before.Controls()[i]; (c.Reference == "mute" || c.Reference == "disable-video") && c.Value != old.Value {
-			fail("the hardware changed a control's value")
-		}
-	}
-}
-
-// world: the effects bring the world to the plan, and it never shows what it must not.
-func (w *walker) world(what session.What, fail func(string)) {
-	if _, ok := what.(session.Restarted); ok {
-		w.camera, w.mic, w.silent, w.in, w.load, w.outbox = false, false, false, 0, 0, 0
-	}
-	for _, e := range w.k.effects {
-		switch e := e.(type) {
-		case session.OpenCamera:
-			w.camera = true
-		case session.CloseCamera:
-			w.camera = false
-		case session.OpenMicrophone:
-			w.mic = true
-			if w.k.m.Muted && !w.silent {
-				fail("the microphone was opened before the silence")
-			}
-		case session.CloseMicrophone:
-			w.mic = false
-		case session.SetMuted:
-			w.silent = e.Muted
-		case session.LoadRoom:
-			w.load = e.Params.Attempt
-		case session.CancelLoad:
-			w.load = 0
-		case session.SetOutbox:
-			w.outbox = len(e.Messages)
-		case session.RefreshScreen:
-			w.refresh = e.Params.Number
-		case session.AckMessage:
-			if plan := session.Plan(w.k.m); plan.Join == nil || !slices.ContainsFunc(w.k.m.Messages, func(c session.Message) bool { return c.From == e.Participant && c.ID == e.ID }) {
-				fail("a message that is not kept was acknowledged, or nobody can be told")
-			}
-		case session.JoinRoom:
-			w.in, w.load = e.Params.Attempt, 0
-		case session.LeaveRoom:
-			w.in = 0
-		}
-	}
-	plan := session.Plan(w.k.m)
-	if w.camera != plan.Camera || w.mic != plan.Microphone || w.mic && w.silent != plan.Muted {
-		fail("the devices are not as planned")
-	}
-	if (w.in != 0) != (plan.Join != nil) || plan.Join != nil && w.in != plan.Join.Attempt || plan.Load != nil && w.load != plan.Load.Attempt {
-		fail("the room is not as planned")
-	}
-	if plan.Refresh != nil && w.refresh != plan.Refresh.Number {
-		fail("the refresh that is planned was not asked for")
-	}
-	if w.outbox != len(plan.Outbox) || plan.Join == nil && w.outbox > 0 {
-		fail("the outbox is not as planned")
-	}
-	m := w.k.m
-	if len(m.Messages) > session.MaxMessages || m.ChatOpen && m.Unread > 0 {
-		fail("the chat is over its bound, or read and unread")
-	}
-	for _, c := range m.Controls() {
-		if !c.Visible && m.Running() && (c.Reference == "mute" || c.Reference == "end-call" || c.Reference == "disable-video") {
-			fail("the backend took a control of the patient's away")
-		}
-	}
-	if w.camera && (m.VideoOff || !m.Running() || m.Stopping || m.State == session.WaitingPermissions || m.State == session.Error) {
-		fail("the camera is open")
-	}
-	if w.mic && (!m.Running() || m.Stopping || m.State == session.WaitingPermissions || m.State == session.Error) {
-		fail("the microphone is open")
 	}
 }

@@ -31,6 +31,7 @@ const (
 	CodeInternal        = "internal"                // 500
 	CodeTooMany         = "too_many_connections"    // 503
 	CodeStopping        = "stopping"                // 503: the daemon is going down
+	CodeSafeMode        = "safe_mode"               // 503: only what tells is answered, see the condition of that name
 	CodeSlow            = "deadline_exceeded"       // 504: no answer in time
 	CodeLagging         = "lagging"                 // in the event of that name
 

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/session"
@@ -40,7 +39,7 @@ type watcher struct {
 // holds the newest published model, so that what a status says and what was
 // told to watchers is always the same.
 type Hub struct {
-	status  func(session.Model, time.Time) apitype.Status
+	status  func(session.Model) apitype.Status
 	initial func() session.Model
 	epoch   string        // of this start: numbers of another one mean nothing here
 	done    chan struct{} // closed when the daemon stops
@@ -58,7 +57,7 @@ type Hub struct {
 // New makes a Hub. status builds what a snapshot and a change tell; it is called
 // with the Hub locked, so it may not wait nor call the Hub. initial gives the
 // session's model until the first Publish.
-func New(status func(session.Model, time.Time) apitype.Status, initial func() session.Model) *Hub {
+func New(status func(session.Model) apitype.Status, initial func() session.Model) *Hub {
 	return &Hub{
 		status: status, initial: initial, epoch: rand.Text()[:8], done: make(chan struct{}),
 		watchers: map[*watcher]struct{}{},
@@ -104,7 +103,7 @@ func (h *Hub) currentLocked() session.Model {
 }
 
 func (h *Hub) emitStatus() {
-	if data, err := json.Marshal(h.status(h.currentLocked(), time.Now())); err == nil {
+	if data, err := json.Marshal(h.status(h.currentLocked())); err == nil {
 		h.emit(apitype.EventChange, data)
 	}
 }
@@ -157,7 +156,7 @@ func (h *Hub) watch(lastID string) (w *watcher, first []entry, ok bool) {
 			}
 		}
 	} else {
-		data, err := json.Marshal(h.status(h.currentLocked(), time.Now()))
+		data, err := json.Marshal(h.status(h.currentLocked()))
 		if err != nil {
 			return nil, nil, false
 		}

@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // status tells the parts of a model that these tests look at.
-func status(m session.Model, _ time.Time) apitype.Status {
+func status(m session.Model) apitype.Status {
 	s := apitype.Status{}
 	if m.Exists() {
 		s.Session = &apitype.Session{State: string(m.State), AppointmentID: m.Appointment.Plain(), TimerSeconds: m.Attempt}

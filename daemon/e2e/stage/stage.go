@@ -49,8 +49,12 @@ type Options struct {
 	// kiosk reaches over its link and a router (see SetForwarding). It needs Enter's
 	// network, and root.
 	Apart bool
+	// SafeMode leaves kioskd's safe mode on: a stage that kills it has it off.
+	SafeMode bool
 	// Config is added to kioskd's configuration, in TOML.
 	Config string
+	// Settings are given to kioskd over that, as section.key=value.
+	Settings []string
 	// Credential is the user that everything but fakecam runs as; nil is our own.
 	Credential *syscall.Credential
 }
@@ -290,7 +294,11 @@ func (s *Stage) StartKioskd(ctx context.Context) error {
 	}
 	env := append([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa...)
 	started := time.Now()
-	p, err := s.start("kioskd", false, env, s.program("kioskd"), "-config", config)
+	args := []string{s.program("kioskd"), "-config", config}
+	for _, set := range s.opts.Settings {
+		args = append(args, "-set", set)
+	}
+	p, err := s.start("kioskd", false, env, args...)
 	if err != nil {
 		return err
 	}
@@ -311,7 +319,10 @@ func (s *Stage) config() string {
 	if s.apart != nil {
 		trust, loopback = fmt.Sprintf("ca_file = %q\n", s.abs("ca.pem")), false
 	}
-	return fmt.Sprintf(`[api]
+	return fmt.Sprintf(`[daemon]
+safe_mode = %t
+clock_check = false
+[api]
 socket = %q
 [store]
 dir = %q
@@ -326,7 +337,7 @@ device = %q
 loopback_counts = %t
 [room]
 loopback = %t
-%s`, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), trust, dir, s.opts.Microphone, !s.opts.Network, loopback, s.opts.Config)
+%s`, s.opts.SafeMode, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), trust, dir, s.opts.Microphone, !s.opts.Network, loopback, s.opts.Config)
 }
 
 // StartScreen starts the touchscreen page's door.

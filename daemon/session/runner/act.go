@@ -24,12 +24,12 @@ func (r *Runner) fact(ctx context.Context, w session.What) {
 		r.perform(ctx, effects) // a disk that hangs must not keep the room from hearing `away`
 		effects = nil
 	}
+	if set, ok := w.(session.ClockSet); ok && !before.DoubtfulSince.IsZero() && next.DoubtfulSince.IsZero() {
+		r.setClock(r.Now().Add(set.Now.Sub(e.At))) // Step has moved the model's times the same way
+	}
 	stored := r.commit(Commit{Model: next, Outputs: outputs, Audit: r.transition(e, next)}, false) == nil
 	r.adopt(next, outputs, stored)
 	r.perform(ctx, r.holdAcks(effects, stored))
-	if set, ok := w.(session.ClockSet); ok && !before.DoubtfulSince.IsZero() && next.DoubtfulSince.IsZero() {
-		r.offset += set.Now.Sub(e.At) // Step has moved the model's times the same way
-	}
 }
 
 // holdAcks takes the acknowledgements out of effects whose messages are not
@@ -61,7 +61,7 @@ func (r *Runner) command(ctx context.Context, q request) {
 	}
 	e := r.complete(q.event)
 	print := r.keys.fingerprint(q.event.What)
-	if old, ok, err := r.keys.find(q.key, print, e.At); ok || err != nil {
+	if old, ok, err := r.keys.find(q.key, print, time.Now()); ok || err != nil {
 		if err != nil {
 			old.err = err
 		}
@@ -79,7 +79,7 @@ func (r *Runner) command(ctx context.Context, q request) {
 	}
 	a, effects := r.do(ctx, q, e, narrows)
 	if !forStorage(a.err) {
-		r.keys.keep(q.key, print, a, e.At)
+		r.keys.keep(q.key, print, a, time.Now())
 	}
 	q.answer <- a
 	r.perform(ctx, r.holdAcks(effects, !r.dirty))
@@ -199,6 +199,8 @@ func (r *Runner) commit(c Commit, always bool) error {
 		return nil
 	}
 	c.Audit = late(c.Audit, r.owed)
+	boot, up := r.o.Uptime()
+	c.Model.Boot, c.Model.Uptime = boot, up-r.Now().Sub(c.Model.LastAt)
 	err := r.o.Store.Commit(c)
 	switch {
 	case errors.Is(err, ErrOutboxFull):
@@ -214,12 +216,12 @@ func (r *Runner) commit(c Commit, always bool) error {
 
 // image is what counts of a model for the store: nothing where there is no
 // session or one that is over (its record is gone), and not the time of the
-// newest event, which would make every event a commit.
+// newest event, on either clock, which would make every event a commit.
 func image(m session.Model) []byte {
 	if !m.Running() {
 		return nil
 	}
-	m.LastAt = time.Time{}
+	m.LastAt, m.Boot, m.Uptime = time.Time{}, "", 0
 	b, err := m.Encode()
 	if err != nil {
 		return nil
@@ -248,10 +250,10 @@ func (r *Runner) publish(outputs []session.Output, durable bool) {
 }
 
 // same says whether two models differ in nothing but what nobody sees: the time
-// of the newest event and the keys that the runner remembers in them.
+// of the newest event, on either clock, and the keys that the runner remembers in them.
 func same(a, b session.Model) bool {
 	for _, m := range []*session.Model{&a, &b} {
-		m.LastAt, m.Seen, m.SeenSalt = time.Time{}, nil, nil
+		m.LastAt, m.Boot, m.Uptime, m.Seen, m.SeenSalt = time.Time{}, "", 0, nil, nil
 	}
 	return reflect.DeepEqual(a, b)
 }

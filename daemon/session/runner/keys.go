@@ -31,8 +31,8 @@ type keys struct {
 
 type kept struct {
 	print uint64
-	a     answer // without its Model
-	at    time.Time
+	a     answer    // without its Model
+	at    time.Time // with its monotonic part: no clock that is set makes it live longer or shorter
 }
 
 func newKeys() keys { return keys{seed: maphash.MakeSeed(), seen: map[string]kept{}} }

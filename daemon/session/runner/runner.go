@@ -1,6 +1,12 @@
 // Package runner runs the session's state machine: one goroutine owns the
 // Model, commits each step, publishes it, answers and carries the effects out.
 //
+// Time in a model is the wall clock's at the opening, and monotonic from there, so
+// that who sets the clock in a call moves no limit. Across a restart within one boot
+// of the machine it goes on by the time since that boot, which nobody can set. Across
+// a reboot the wall clock counts, where it is synchronised and not behind what was
+// known; else time goes on from there until the backend says what it is.
+//
 // Who may import it: daemon (which builds it) and tests. It imports session and
 // the standard library only; store, call and backend come in as functions.
 package runner
@@ -86,7 +92,12 @@ type Options struct {
 	Limits     session.Limits
 	// ClockDoubtful tells whether the clock is not synchronised; nil: never.
 	ClockDoubtful func() bool
-	Log           *slog.Logger // nil: none
+	// Wall is the wall clock; nil: time.Now.
+	Wall func() time.Time
+	// Uptime names the machine's boot and tells the time since it, sleep included (the
+	// kernel's boot_id and CLOCK_BOOTTIME); nil, or an empty boot: not known.
+	Uptime func() (boot string, since time.Duration)
+	Log    *slog.Logger // nil: none
 }
 
 // Runner owns the one session.
@@ -98,11 +109,10 @@ type Runner struct {
 	done     chan struct{}
 	running  atomic.Bool
 	model    atomic.Pointer[session.Model]
+	anchor   atomic.Pointer[anchor]
 
 	// The rest belongs to Run's goroutine.
 	m      session.Model
-	began  time.Time     // with its monotonic part
-	offset time.Duration // model time - (began + elapsed)
 	seq    uint64
 	saved  []byte           // what the store holds, see image
 	dirty  bool             // the newest commit failed
@@ -124,6 +134,12 @@ type answer struct {
 	err    error
 }
 
+// anchor ties the model's time to the monotonic clock.
+type anchor struct {
+	seen  time.Time // with its monotonic part
+	model time.Time // what it was then
+}
+
 // New makes a Runner; Run starts it. Do and Post may be called before: what they
 // bring is done when Run is ready.
 func New(o Options) (*Runner, error) {
@@ -136,6 +152,12 @@ func New(o Options) (*Runner, error) {
 	if o.ClockDoubtful == nil {
 		o.ClockDoubtful = func() bool { return false }
 	}
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	if o.Uptime == nil {
+		o.Uptime = func() (string, time.Duration) { return "", 0 }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -144,6 +166,7 @@ func New(o Options) (*Runner, error) {
 		ready: make(chan struct{}), done: make(chan struct{}), keys: newKeys(),
 	}
 	r.model.Store(&session.Model{})
+	r.setClock(o.Wall())
 	return r, nil
 }
 
@@ -274,34 +297,63 @@ func (r *Runner) refuseWaiting() {
 // start takes up the stored session. One that cannot be read is given up: a
 // kiosk that does not start helps nobody.
 func (r *Runner) start(ctx context.Context) {
-	r.began = time.Now()
 	m, err := r.o.Store.Load()
 	if err != nil {
 		r.o.Log.Error("cannot go on with the stored session: it is given up", "error", err)
 		m, r.dirty = session.Model{}, true
 	}
-	doubtful := r.o.ClockDoubtful()
-	if back := m.LastAt.Sub(r.now()); back > 0 {
-		// The clock went back, so how long the kiosk was away is not known. Time
-		// goes on from the newest known moment: limits never grow.
-		r.offset, doubtful = back, true
-	}
+	doubtful := r.resume(m)
 	r.m, r.saved = m, image(m)
-	if m.Exists() || r.dirty {
+	r.dirty = r.dirty || m.Exists() // stored anew in any case: the boot is noted, from where time goes on
+	if r.dirty {
 		r.fact(ctx, session.Restarted{ClockDoubtful: doubtful})
 	}
 }
 
-// now is the model's time: wall clock at the start, monotonic from there.
-func (r *Runner) now() time.Time {
-	return r.began.Add(time.Since(r.began) + r.offset).Round(0).UTC()
+// resume sets the clock for a model that was stored; true: how long the kiosk was
+// away is not known. Time then goes on from the newest known moment: nothing ends for
+// a clock that is wrong, and no limit grows for one that went back.
+func (r *Runner) resume(m session.Model) (doubtful bool) {
+	boot, up := r.o.Uptime()
+	switch {
+	case m.LastAt.IsZero():
+		return false
+	case boot != "" && boot == m.Boot && up >= m.Uptime:
+		r.setClock(m.LastAt.Add(up - m.Uptime))
+		return false
+	case r.o.ClockDoubtful() || !m.DoubtfulSince.IsZero() || m.LastAt.After(r.Now()):
+		r.setClock(m.LastAt)
+		return true
+	}
+	return false
+}
+
+// setClock makes it now in the model's time.
+func (r *Runner) setClock(now time.Time) {
+	r.anchor.Store(&anchor{seen: time.Now(), model: now.Round(0).UTC()})
+}
+
+// Now is the model's time. It never waits.
+func (r *Runner) Now() time.Time {
+	a := r.anchor.Load()
+	return a.model.Add(time.Since(a.seen))
+}
+
+// newClock takes the wall clock anew, where it was set, for a session to come: nothing
+// runs that could end early or late for it.
+func (r *Runner) newClock() {
+	wall := r.o.Wall()
+	if by := wall.Sub(r.Now()); by.Abs() >= time.Second {
+		r.m = r.m.Moved(by)
+		r.setClock(wall)
+	}
 }
 
 // sleep is how long nothing is due.
 func (r *Runner) sleep() time.Duration {
 	d := time.Hour
 	if wake := session.Plan(r.m).Wake; !wake.IsZero() {
-		d = min(d, wake.Sub(r.now()))
+		d = min(d, wake.Sub(r.Now()))
 	}
 	if r.dirty {
 		d = min(d, recommitAfter)
@@ -311,8 +363,12 @@ func (r *Runner) sleep() time.Duration {
 
 // complete fills what only the runner knows into an event.
 func (r *Runner) complete(e session.Event) session.Event {
-	e.At = r.now()
-	if open, ok := e.What.(session.Open); ok {
+	open, ok := e.What.(session.Open)
+	if ok && !r.m.Running() {
+		r.newClock()
+	}
+	e.At = r.Now()
+	if ok {
 		open.Peer = rand.Text()
 		open.AskConsent = r.o.AskConsent
 		open.Limits = r.o.Limits

@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/clock"
+	"kioskd/daemon/session"
+)
+
+// Surroundings are what the daemon takes from its machine. A zero field takes the
+// machine's own.
+type Surroundings struct {
+	Wall         func() time.Time                          // the wall clock
+	Synchronised func() bool                               // somebody keeps it right
+	Uptime       func() (boot string, since time.Duration) // which boot it is, and the time since it
+	SafeFor      time.Duration                             // how long safe mode lasts
+}
+
+func (s Surroundings) complete() Surroundings {
+	if s.Wall == nil {
+		s.Wall = time.Now
+	}
+	if s.Synchronised == nil {
+		s.Synchronised = clock.Synchronised
+	}
+	if s.Uptime == nil {
+		s.Uptime = clock.Uptime
+	}
+	if s.SafeFor == 0 {
+		s.SafeFor = goodFor
+	}
+	return s
+}
+
+// doubtful says whether the wall clock should not be believed.
+func (k *kiosk) doubtful() bool { return k.cfg.Daemon.ClockCheck && !k.around.Synchronised() }
+
+// watchClock shows that the clock is not synchronised, and has a session that was
+// opened or taken up under it learn the time once it is.
+func (k *kiosk) watchClock(ctx context.Context) {
+	if !k.cfg.Daemon.ClockCheck {
+		return
+	}
+	clock.Watch(ctx, k.around.Synchronised, func(synchronised bool) {
+		const code = "clock_unsynchronised"
+		if synchronised {
+			k.health.Clear(code)
+			k.post(session.ClockSet{Now: k.around.Wall()})
+		} else {
+			k.health.Set(code, apitype.SeverityInfo, k.words.Text("condition."+code+".title"), k.words.Text("condition."+code+".hint"))
+		}
+		k.log.Info("clock", "synchronised", synchronised)
+		k.api.Changed()
+	})
+}
