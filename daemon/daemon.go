@@ -19,6 +19,7 @@ import (
 
 	"github.com/pion/mediadevices/pkg/prop"
 
+	"kioskd/capture"
 	"kioskd/capture/camera/uevent"
 	"kioskd/capture/encode"
 	"kioskd/configs"
@@ -62,11 +63,16 @@ type kiosk struct {
 	states  *report.States
 	sender  *report.Sender
 	ending  func() bool // the daemon is on its way out
+
+	settings  settings
+	reloading Reloading
+	faults    faults
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
 // be without. When it returns, every goroutine and every device file is gone.
-func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *slog.Logger) error {
+// With a Reloading the settings can be read anew meanwhile.
+func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *slog.Logger, reloading ...Reloading) error {
 	ln, err := listen(cfg.API.Socket)
 	if err != nil {
 		return err
@@ -76,6 +82,9 @@ func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	for _, r := range reloading {
+		k.reloading = r
+	}
 	return k.run(ctx, ln)
 }
 
@@ -83,7 +92,7 @@ func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *
 func build(cfg configs.Config, version apitype.Version, memory *report.Log, log *slog.Logger) (*kiosk, error) {
 	k := &kiosk{
 		cfg: cfg, log: log, memory: memory, states: &report.States{}, health: health.New(),
-		notify: systemd.NewNotifier(), ending: func() bool { return false },
+		notify: systemd.NewNotifier(), ending: func() bool { return false }, settings: settings{config: cfg},
 	}
 	var err error
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
@@ -96,7 +105,11 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 	}); err != nil {
 		return nil, fmt.Errorf("cannot use the [backend] settings: %w", err)
 	}
-	if k.store, err = store.Open(cfg.Store.Dir, store.Options{Log: log.With("part", "store")}); err != nil {
+	key, err := storeKey()
+	if err != nil {
+		return nil, err
+	}
+	if k.store, err = store.Open(cfg.Store.Dir, store.Options{MachineKey: key, Log: log.With("part", "store")}); err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
 	if aside := k.store.SetAside(); aside != "" {
@@ -136,7 +149,10 @@ func (k *kiosk) buildCall() error {
 		},
 		AudioEncoder: encode.OpusParams{BitRate: c.Audio.BitrateKbps * 1000},
 		Audio:        prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
-		Camera:       k.devices.RunCamera, Microphone: k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
+		Camera: func(ctx context.Context, id string, put func(*capture.Frame)) {
+			k.devices.RunCamera(ctx, id, func(f *capture.Frame) { k.faults.pass("media"); put(f) })
+		},
+		Microphone: k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
 		CameraFigures: k.devices.CameraFigures,
 		OffWords:      []string{k.words.Text("slate.video_off")},
 		Events:        k.callEvent, Log: k.log.With("part", "call"),
@@ -160,9 +176,8 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	var err error
 	k.runner, err = runner.New(runner.Options{
 		Store: persistence{k.store}, Perform: k.work.perform, Publish: k.published,
-		AskConsent: k.cfg.Session.AskConsent,
-		Limits:     session.Limits{Wait: k.cfg.Session.Wait(), Session: k.cfg.Session.Limit(), Reconnect: k.cfg.Session.Reconnect()},
-		Log:        k.log.With("part", "session"),
+		AskConsent: k.cfg.Session.AskConsent, Limits: limitsOf(k.cfg),
+		Log: k.log.With("part", "session"),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the session: %w", err)
@@ -183,10 +198,11 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		return fmt.Errorf("cannot find out who may do what: %w", err)
 	}
 	k.api, err = api.New(api.Deps{
-		Session: k.runner, Views: views{k.call}, Tools: k.devices, Devices: k.devices.List, Quality: k.call.Figures, Statistics: k.call.Statistics,
+		Session: k.runner, Views: views{k.call}, Tools: k.devices, Quality: k.call.Figures, Statistics: k.call.Statistics,
 		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
-		Audit: k.audit, Denied: k.denied, Config: func() any { return k.cfg.Shown() },
+		Devices: func() []apitype.Device { k.faults.pass("api"); return k.devices.List() },
+		Audit:   k.audit, Denied: k.denied, Config: func() any { return k.settings.now().Shown() }, Reload: k.reload,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
@@ -211,6 +227,7 @@ func (k *kiosk) deviceChanged() { k.work.recheck() }
 
 // published runs in the session's goroutine, after each commit.
 func (k *kiosk) published(s session.Snapshot) {
+	k.faults.pass("session")
 	k.devices.Session(s.Model.Running(), s.Model.Muted) // before anything can see a session
 	k.states.Note(s.Model)
 	k.api.Publish(s)
@@ -266,7 +283,10 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
 	early.Go(func() { k.devices.Run(ctx) })
 	early.Go(func() { k.sender.Run(ctx) })
-	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
+	beat := newPulse(k, ln.Addr().String())
+	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, beat.alive, k.log)) })
+	early.Go(func() { k.watchReload(ctx) })
+	early.Go(func() { fail("the faults", k.serveFaults(ctx)) })
 	k.ready(ctx)
 	<-ctx.Done()
 
@@ -274,6 +294,7 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 		k.log.Warn("cannot tell systemd that we stop", "error", err)
 	}
 	early.Wait()
+	beat.close()
 	stop()
 	late.Wait()
 	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
@@ -319,12 +340,6 @@ func (k *kiosk) ready(ctx context.Context) {
 		k.log.Warn("cannot tell systemd that we are ready", "error", err)
 	}
 	k.log.Info("ready", "socket", k.cfg.API.Socket)
-}
-
-// alive is the watchdog's question: a round trip through the session's inbox.
-func (k *kiosk) alive(ctx context.Context) error {
-	_, err := k.runner.Do(ctx, session.Event{What: session.Tick{}}, "")
-	return err
 }
 
 func (k *kiosk) watchNetwork(ctx context.Context) error {

@@ -259,13 +259,13 @@ func start(t *testing.T, cfg configs.Config) *kiosk {
 	return k
 }
 
-func launch(t *testing.T, cfg configs.Config) *kiosk {
+func launch(t *testing.T, cfg configs.Config, reloading ...daemon.Reloading) *kiosk {
 	t.Helper()
 	k := &kiosk{Client: client.New(cfg.API.Socket), t: t, cfg: cfg, log: &logs{}, systemd: newManager(t, folder(t)), done: make(chan error, 2)}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	k.cancel = cancel
 	log := slog.New(slog.NewJSONHandler(k.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	go func() { k.done <- daemon.Run(ctx, cfg, apitype.Version{Version: "test"}, log) }()
+	go func() { k.done <- daemon.Run(ctx, cfg, apitype.Version{Version: "test"}, log, reloading...) }()
 	t.Cleanup(func() {
 		k.stop()
 		if t.Failed() {

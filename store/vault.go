@@ -17,6 +17,9 @@ import (
 	"kioskd/store/chain"
 )
 
+// KeySize is the length of the machine's key, in bytes.
+const KeySize = keySize
+
 const keySize = 32 // AES-256
 
 // Names of the keys' files in the state directory.

@@ -7,21 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"kioskd/configs"
 	"kioskd/daemon"
-	"kioskd/daemon/api/apitype"
 )
-
-// version is the release this source is of.
-const version = "0.1.0"
 
 func main() {
 	oneProcessor()
@@ -59,27 +53,19 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	cfg, err := configs.Load(*path, set...)
+	hup, end := hangups(ctx) // first: a SIGHUP that comes early must not end us
+	defer end()
+	load := func() (configs.Config, error) { return configs.Load(*path, set...) }
+	cfg, err := load()
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "kioskd:", err)
+		refused(ctx, hup)
 		return 2
 	}
-	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.Log.SlogLevel()}))
-	if err := daemon.Run(ctx, cfg, buildVersion(), log); err != nil {
+	log, level := newLog(stderr, cfg.Log.SlogLevel())
+	if err := daemon.Run(ctx, cfg, buildVersion(), log, daemon.Reloading{Load: load, Signal: hup, Level: level}); err != nil {
 		log.Error("kioskd ends", "error", err)
 		return 1
 	}
 	return 0
-}
-
-func buildVersion() apitype.Version {
-	v := apitype.Version{Version: version}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				v.Commit = s.Value[:min(12, len(s.Value))]
-			}
-		}
-	}
-	return v
 }
