@@ -257,3 +257,13 @@ func (c Config) Differs(other Config) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// LiveKeys are the keys (section.key) that a reload changes while the daemon runs; the
+// others wait for a restart. Those of the session count for appointments to come: limits
+// never move under a patient.
+func LiveKeys() []string {
+	return []string{
+		"log.level",
+		"session.ask_consent", "session.reconnect_seconds", "session.session_seconds", "session.wait_seconds",
+	}
+}

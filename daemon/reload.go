@@ -29,7 +29,7 @@ type Reloading struct {
 }
 
 // settings are those in force. Parts got theirs at the start, as values; what can
-// change while they run is listed in live.
+// change while they run is listed in configs.LiveKeys.
 type settings struct {
 	mu     sync.Mutex // also serialises reloads
 	config configs.Config
@@ -40,18 +40,6 @@ func (s *settings) now() configs.Config {
 	defer s.mu.Unlock()
 	return s.config
 }
-
-// live are the keys that a reload changes; the others wait for a restart. Those of
-// the session count for appointments to come: limits never move under a patient.
-func live() []string {
-	return []string{
-		"log.level",
-		"session.ask_consent", "session.reconnect_seconds", "session.session_seconds", "session.wait_seconds",
-	}
-}
-
-// LiveKeys are the settings that a reload changes without a restart.
-func LiveKeys() []string { return live() }
 
 // limitsOf is what the session's runner wants of the settings.
 func limitsOf(c configs.Config) session.Limits {
@@ -72,8 +60,9 @@ func (k *kiosk) reload(by string) (apitype.ReloadAnswer, error) {
 		return apitype.ReloadAnswer{}, refuseReload(err.Error(), "mend the file and reload again; nothing was changed")
 	}
 	answer := apitype.ReloadAnswer{Changed: []string{}, NeedRestart: []string{}}
+	live := configs.LiveKeys()
 	for _, key := range k.settings.config.Differs(next) {
-		if slices.Contains(live(), key) {
+		if slices.Contains(live, key) {
 			answer.Changed = append(answer.Changed, key)
 		} else {
 			answer.NeedRestart = append(answer.NeedRestart, key)

@@ -70,14 +70,3 @@ func TestReload(t *testing.T) {
 		t.Errorf("after SIGHUP the level is %v", level.Level())
 	}
 }
-
-// LiveKeys names keys that there are.
-func TestLiveKeysExist(t *testing.T) {
-	cfg := settings(t, folder(t), nowhere).Shown()
-	for _, key := range daemon.LiveKeys() {
-		section, name, _ := strings.Cut(key, ".")
-		if _, ok := cfg[section][name]; !ok {
-			t.Errorf("there is no key %s", key)
-		}
-	}
-}
