@@ -104,6 +104,42 @@ vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card tha
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/vm-guest ./systemd/vm/guest
 	$(SUDO) bin/vm $(VM)
 
+DEB_ARCH ?= amd64
+DEB_VERSION ?= $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/kioskd/version.go)
+DEB_STAGE := bin/deb-$(DEB_ARCH)
+DEB := bin/kioskd_$(DEB_VERSION)_$(DEB_ARCH).deb
+# What the package is made and checked with.
+DEB_PACKAGES := dpkg-dev lintian man-db
+DEB_MAINTAINER ?= kioskd maintainers <kioskd@users.noreply.github.com>
+# The newest whose modules are all to be had from the proxy.
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.2
+
+deb: MORE_PACKAGES := $(DEB_PACKAGES)
+deb: build deb-pack ## the Debian package, into bin/
+	lintian --fail-on error --profile debian $(DEB)
+
+deb-pack:
+	@mkdir -p $(DEB_STAGE)/debian
+	go build -trimpath -buildmode=pie -ldflags "-s -w -linkmode=external -extldflags '-Wl,-z,relro,-z,now'" -o $(DEB_STAGE)/ ./cmd/kioskd ./cmd/kioskctl ./cmd/kioskscreen
+	go run ./systemd/package/manual -bin $(DEB_STAGE) -out $(DEB_STAGE) -version $(DEB_VERSION) -maintainer '$(DEB_MAINTAINER)'
+	@sed 's/compression: xz/compression: $(or $(DEB_COMPRESSION),xz)/' systemd/package/nfpm.yaml > $(DEB_STAGE)/nfpm.yaml
+	@printf 'Source: kioskd\n\nPackage: kioskd\nArchitecture: any\n' > $(DEB_STAGE)/debian/control
+	depends=$$(cd $(DEB_STAGE) && dpkg-shlibdeps -O -e kioskd -e kioskctl -e kioskscreen 2>/dev/null | sed -n 's/^shlibs:Depends=//p') && \
+	test -n "$$depends" && DEPENDS="$$depends" ARCH=$(DEB_ARCH) VERSION=$(DEB_VERSION) STAGE=$(DEB_STAGE) MAINTAINER='$(DEB_MAINTAINER)' \
+	go run $(NFPM) package -f $(DEB_STAGE)/nfpm.yaml -p deb -t $(DEB)
+
+# The lab's programs; kioskd-faults can be made to hang.
+lab-programs:
+	go build -trimpath -o bin/ ./systemd/lab
+	go build -trimpath -tags faults,nolibopusfile -o bin/kioskd-faults ./cmd/kioskd
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./systemd/lab/forbidden
+
+lab: MORE_PACKAGES := $(DEB_PACKAGES) mmdebstrap
+lab: build deb-pack lab-programs ## the package under a real systemd in namespaces: every promise of the unit; LAB=-root=fresh over a new Debian
+	rm -rf bin/newer && dpkg-deb -R $(DEB) bin/newer && sed -i 's/^Version: .*/&+lab1/' bin/newer/DEBIAN/control && \
+	dpkg-deb -Zgzip -z1 --root-owner-group -b bin/newer bin/newer.deb >/dev/null && rm -rf bin/newer
+	$(SUDO) bin/lab -deb $(DEB) -upgrade bin/newer.deb $(LAB)
+
 lint: setup ## golangci-lint, see .golangci.yml
 	go run $(GOLANGCI) run ./...
 
@@ -112,6 +148,6 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 	echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),60s) -fuzzminimizetime 10x $$p || exit 1; done; done
 
 clean: ## remove what was built
-	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
+	rm -rf bin demo systemd/vm/build systemd/lab/build || $(SUDO) rm -rf bin demo systemd/vm/build systemd/lab/build
 
-.PHONY: help setup build demo test rows figures faults nightly walk soak kill crash bench vm lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly walk soak kill crash bench vm deb deb-pack lab lab-programs lint fuzz clean

@@ -241,3 +241,29 @@ func (c Config) LogValue() slog.Value {
 	}
 	return slog.GroupValue(groups...)
 }
+
+// Differs names the keys (section.key) in which the other settings differ, sorted.
+func (c Config) Differs(other Config) []string {
+	var keys []string
+	a, b := reflect.ValueOf(c), reflect.ValueOf(other)
+	for i := range a.NumField() {
+		section := a.Type().Field(i)
+		for j := range a.Field(i).NumField() {
+			if !reflect.DeepEqual(a.Field(i).Field(j).Interface(), b.Field(i).Field(j).Interface()) {
+				keys = append(keys, section.Tag.Get("toml")+"."+section.Type.Field(j).Tag.Get("toml"))
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// LiveKeys are the keys (section.key) that a reload changes while the daemon runs; the
+// others wait for a restart. Those of the session count for appointments to come: limits
+// never move under a patient.
+func LiveKeys() []string {
+	return []string{
+		"log.level",
+		"session.ask_consent", "session.reconnect_seconds", "session.session_seconds", "session.wait_seconds",
+	}
+}

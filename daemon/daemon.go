@@ -16,6 +16,7 @@ import (
 
 	"github.com/pion/mediadevices/pkg/prop"
 
+	"kioskd/capture"
 	"kioskd/capture/camera/uevent"
 	"kioskd/capture/encode"
 	"kioskd/configs"
@@ -61,6 +62,9 @@ type kiosk struct {
 	ending  func() bool // the daemon is on its way out
 	around  Surroundings
 	safety  *safety // nil: the configuration wants none
+
+	settings settings
+	faults   faults
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
@@ -97,7 +101,7 @@ func RunIn(ctx context.Context, cfg configs.Config, version apitype.Version, log
 func build(cfg configs.Config, version apitype.Version, memory *report.Log, log *slog.Logger, around Surroundings) (*kiosk, error) {
 	k := &kiosk{
 		cfg: cfg, log: log, memory: memory, states: &report.States{}, health: health.New(),
-		notify: systemd.NewNotifier(), ending: func() bool { return false }, around: around,
+		notify: systemd.NewNotifier(), ending: func() bool { return false }, around: around, settings: settings{config: cfg},
 	}
 	var err error
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
@@ -111,7 +115,11 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 	}); err != nil {
 		return nil, fmt.Errorf("cannot use the [backend] settings: %w", err)
 	}
-	if k.store, err = store.Open(cfg.Store.Dir, store.Options{Log: log.With("part", "store")}); err != nil {
+	key, err := storeKey()
+	if err != nil {
+		return nil, err
+	}
+	if k.store, err = store.Open(cfg.Store.Dir, store.Options{MachineKey: key, Log: log.With("part", "store")}); err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
 	if aside := k.store.SetAside(); aside != "" {
@@ -151,7 +159,10 @@ func (k *kiosk) buildCall() error {
 		},
 		AudioEncoder: encode.OpusParams{BitRate: c.Audio.BitrateKbps * 1000},
 		Audio:        prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
-		Camera:       k.devices.RunCamera, Microphone: k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
+		Camera: func(ctx context.Context, id string, put func(*capture.Frame)) {
+			k.devices.RunCamera(ctx, id, func(f *capture.Frame) { k.faults.pass("media"); put(f) })
+		},
+		Microphone: k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
 		CameraFigures: k.devices.CameraFigures,
 		OffWords:      []string{k.words.Text("slate.video_off")},
 		Events:        k.callEvent, Log: k.log.With("part", "call"),
@@ -176,8 +187,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	k.runner, err = runner.New(runner.Options{
 		Store: persistence{k.store}, Perform: k.work.perform, Publish: k.published,
 		AskConsent: k.cfg.Session.AskConsent, ClockDoubtful: k.doubtful, Wall: k.around.Wall, Uptime: k.around.Uptime,
-		Limits: session.Limits{Wait: k.cfg.Session.Wait(), Session: k.cfg.Session.Limit(), Reconnect: k.cfg.Session.Reconnect()},
-		Log:    k.log.With("part", "session"),
+		Limits: limitsOf(k.cfg), Log: k.log.With("part", "session"),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the session: %w", err)
@@ -198,10 +208,11 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		return fmt.Errorf("cannot find out who may do what: %w", err)
 	}
 	k.api, err = api.New(api.Deps{
-		Session: k.runner, Views: views{k.call}, Tools: k.devices, Devices: k.devices.List, Quality: k.call.Figures, Statistics: k.call.Statistics,
+		Session: k.runner, Views: views{k.call}, Tools: k.devices, Quality: k.call.Figures, Statistics: k.call.Statistics,
 		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
-		Audit: k.audit, Denied: k.denied, Config: func() any { return k.cfg.Shown() },
+		Devices: func() []apitype.Device { k.faults.pass("api"); return k.devices.List() },
+		Audit:   k.audit, Denied: k.denied, Config: func() any { return k.settings.now().Shown() }, Reload: k.reload,
 		Safe: func() bool { return k.safety.on() },
 	})
 	if err != nil {
@@ -228,6 +239,7 @@ func (k *kiosk) deviceChanged() { k.work.recheck() }
 
 // published runs in the session's goroutine, after each commit.
 func (k *kiosk) published(s session.Snapshot) {
+	k.faults.pass("session")
 	k.devices.Session(s.Model.Running(), s.Model.Muted) // before anything can see a session
 	k.states.Note(s.Model)
 	k.api.Publish(s)
@@ -268,7 +280,10 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	}
 	late.Go(func() { k.work.run(after) })
 	late.Go(func() { fail("the control API", k.serve(after, ln)) })
-	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
+	beat := newPulse(k, ln.Addr().String())
+	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, beat.alive, k.log)) })
+	early.Go(func() { k.watchReload(ctx) })
+	early.Go(func() { fail("the faults", k.serveFaults(ctx)) })
 	if !k.safety.on() || k.holdSafe(ctx) {
 		early.Go(func() { fail("the session", k.runner.Run(ctx)) })
 		early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
@@ -285,6 +300,7 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 		k.log.Warn("cannot tell systemd that we stop", "error", err)
 	}
 	early.Wait()
+	beat.close()
 	stop()
 	late.Wait()
 	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
@@ -335,16 +351,6 @@ func (k *kiosk) ready(ctx context.Context) {
 		k.log.Warn("cannot tell systemd that we are ready", "error", err)
 	}
 	k.log.Info("ready", "socket", k.cfg.API.Socket)
-}
-
-// alive is the watchdog's question: a round trip through the session's inbox. In safe
-// mode there is no session.
-func (k *kiosk) alive(ctx context.Context) error {
-	if k.safety.on() {
-		return nil
-	}
-	_, err := k.runner.Do(ctx, session.Event{What: session.Tick{}}, "")
-	return err
 }
 
 // deviceEvents tells of every camera and sound card of which the kernel says something.

@@ -19,6 +19,9 @@ import (
 	"kioskd/store/killpoint"
 )
 
+// KeySize is the length of the machine's key, in bytes.
+const KeySize = keySize
+
 const keySize = 32 // AES-256
 
 // Names of the keys' files in the state directory.

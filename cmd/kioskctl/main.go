@@ -53,6 +53,10 @@ type cli struct {
 	Reports     reportsCmd     `cmd:"" help:"List the issue reports that wait to be sent, or print one."`
 	Audit       auditCmd       `cmd:"" help:"Print who did what, and whether the journal is whole."`
 	Config      configCmd      `cmd:"" help:"Print the settings in force."`
+	Reload      reloadCmd      `cmd:"" help:"Have kioskd read its settings anew; a call goes on."`
+
+	Manual     manualCmd     `cmd:"" hidden:"" help:"Print the manual page."`
+	Completion completionCmd `cmd:"" hidden:"" help:"Print a shell's completions."`
 }
 
 func main() {

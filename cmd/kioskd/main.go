@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
@@ -60,13 +59,18 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	cfg, err := configs.Load(*path, set...)
+	hup, end := hangups(ctx) // first: a SIGHUP that comes early must not end us
+	defer end()
+	load := func() (configs.Config, error) { return configs.Load(*path, set...) }
+	cfg, err := load()
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "kioskd:", err)
+		refused(ctx, hup)
 		return 2
 	}
-	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.Log.SlogLevel()}))
-	if err := daemon.Run(ctx, cfg, buildVersion(), log); err != nil {
+	log, level := newLog(stderr, cfg.Log.SlogLevel())
+	around := daemon.Surroundings{Reload: daemon.Reloading{Load: load, Signal: hup, Level: level}}
+	if err := daemon.RunIn(ctx, cfg, buildVersion(), log, around); err != nil {
 		log.Error("kioskd ends", "error", err)
 		if errors.Is(err, daemon.ErrRestart) {
 			return exitRestart

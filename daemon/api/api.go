@@ -88,7 +88,9 @@ type Deps struct {
 	// nothing of devices, session and call runs. nil: never.
 	Safe func() bool
 	// Config gives the settings, without secrets, as something for encoding/json.
-	Config  func() any
+	Config func() any
+	// Reload reads them anew; by says who asks, for the audit.
+	Reload  func(by string) (apitype.ReloadAnswer, error)
 	Version apitype.Version
 	Auth    peer.Auth
 	Log     *slog.Logger
@@ -131,6 +133,7 @@ func New(d Deps) (*Server, error) {
 		"Session": d.Session == nil, "Views": d.Views == nil, "Tools": d.Tools == nil, "Devices": d.Devices == nil,
 		"Health": d.Health == nil, "Log": d.Log == nil, "Report": d.Report == nil, "Reports": d.Reports == nil,
 		"ReadReport": d.ReadReport == nil, "Audit": d.Audit == nil, "Denied": d.Denied == nil, "Config": d.Config == nil,
+		"Reload": d.Reload == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("cannot make the control API without Deps.%s", name)

@@ -215,6 +215,7 @@ func goThrough(t *testing.T, c *http.Client, api *contract) {
 		{"GET", "/v1/reports/r1", ""},
 		{"GET", "/v1/audit?limit=5", ""},
 		{"GET", "/v1/config", ""},
+		{"POST", "/v1/reload", ""},
 		{"GET", "/v1/status", ""},
 		{"GET", "/v1/session", ""},
 		{"GET", "/v1/devices", ""},

@@ -73,6 +73,8 @@ func (s *Server) otherRows() []route {
 	events.stream, events.about.Answer.Type = true, apitype.TypeEventStream
 	audit := read("/v1/audit", peer.Technician, s.getAudit, "The newest entries of the journal, oldest first.", apitype.Audit{})
 	audit.about.Query = []openapi.Parameter{{Name: "limit", Low: 1, High: maxAudit, Def: defaultAudit}}
+	reload := command("POST", "/v1/reload", s.postReload, "Read the settings anew; what cannot change at runtime is named.", nil).answers(apitype.ReloadAnswer{})
+	reload.role, reload.about.Key, reload.about.Answer.Description = peer.Technician, false, "what changed"
 	views := whep.Handler{Views: s.deps.Views}
 	return []route{
 		read("/v1/status", peer.Screen, s.getStatus, "Session, devices, conditions and version at once.", apitype.Status{}),
@@ -87,6 +89,7 @@ func (s *Server) otherRows() []route {
 		read("/v1/reports/{id}", peer.Technician, s.getReport, "A report's bundle, as it will be sent.", nil),
 		audit,
 		read("/v1/config", peer.Technician, s.getConfig, "The settings in force.", nil),
+		reload,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/mediadevices/pkg/codec"
@@ -91,6 +92,8 @@ type Call struct {
 	audio *audioSender
 	views views
 
+	turning atomic.Bool // a picture runs, see Turns
+
 	devices  sync.Mutex // serialises Apply
 	shown    picture
 	encoders *part
@@ -149,6 +152,9 @@ func (c *Call) Apply(m Media) {
 	c.devices.Lock()
 	defer c.devices.Unlock()
 	want := m.picture()
+	if want.kind == pictureNone {
+		c.turning.Store(false)
+	}
 	if c.opts.Switch != nil && c.source != nil && want.kind == pictureCamera && c.shown.kind == pictureCamera {
 		if want.id != c.shown.id {
 			c.opts.Switch(want.id)
@@ -178,6 +184,15 @@ func (c *Call) Apply(m Media) {
 		c.startPicture(want)
 	}
 	c.shown = want
+	c.turning.Store(want.kind != pictureNone)
+}
+
+// Turns counts the pictures that went through the loop of the video, encoded or
+// not. running is true while there have to be some: a camera's, a slate's or those
+// that stand for "video off", so at least two a second.
+func (c *Call) Turns() (n uint64, running bool) {
+	running = c.turning.Load() // first: what is counted after it counts
+	return c.video.stats.turns.Load(), running
 }
 
 // SetMuted sends silence instead of the microphone. It takes effect at once, also

@@ -71,8 +71,9 @@ type videoSender struct {
 // videoStats are written by the loop and read by anybody.
 type videoStats struct {
 	frames, keyframes, asked, bytes, packets, errors, skipped atomic.Uint64
-	encode                                                    atomic.Int64 // nanoseconds in the encoders, all frames
-	delay                                                     atomic.Int64 // nanoseconds from capture to the first packet, smoothed
+	turns                                                     atomic.Uint64 // of the loop, see Call.Turns
+	encode                                                    atomic.Int64  // nanoseconds in the encoders, all frames
+	delay                                                     atomic.Int64  // nanoseconds from capture to the first packet, smoothed
 	width, height                                             atomic.Int64
 	rate                                                      atomic.Int64 // millihertz, of the last second
 
@@ -144,6 +145,7 @@ func (v *videoSender) run(ctx context.Context) error {
 			return nil //nolint:nilerr // ctx ended or the mailbox closed: the normal end
 		}
 		err = v.take(frame)
+		v.stats.turns.Add(1)
 		frame.Release()
 		if err != nil {
 			return err

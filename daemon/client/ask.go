@@ -80,6 +80,12 @@ func (c *Client) Config(ctx context.Context) (json.RawMessage, error) {
 	return out, err
 }
 
+// Reload has the settings read anew. It takes a technician.
+func (c *Client) Reload(ctx context.Context) (apitype.ReloadAnswer, error) {
+	var out apitype.ReloadAnswer
+	return out, c.do(ctx, http.MethodPost, apitype.RouteReload, nil, &out)
+}
+
 // OpenAPI asks for the description of the API, an OpenAPI 3.1 document.
 func (c *Client) OpenAPI(ctx context.Context) (json.RawMessage, error) {
 	var out json.RawMessage

@@ -32,6 +32,7 @@ const (
 	RouteReport       = "/v1/reports/" // + report id
 	RouteAudit        = "/v1/audit"
 	RouteConfig       = "/v1/config"
+	RouteReload       = "/v1/reload"
 	RouteOpenAPI      = "/v1/openapi.json"
 	RouteHealth       = "/v1/health"
 	RouteDevices      = "/v1/devices"

@@ -27,6 +27,7 @@ const (
 	CodeStaleView       = "stale_view"              // 412: If-Match names another ICE session
 	CodeTooLarge        = "body_too_large"          // 413
 	CodeMediaType       = "unsupported_media_type"  // 415
+	CodeBadSettings     = "bad_settings"            // 422: the settings' file is refused, or cannot be read again
 	CodeNoICERestart    = "ice_restart_unsupported" // 422: make a new view instead
 	CodeInternal        = "internal"                // 500
 	CodeTooMany         = "too_many_connections"    // 503

@@ -87,7 +87,7 @@ type Options struct {
 	Perform func(ctx context.Context, e session.Effect)
 	// Publish gets every change, in order, in the runner's goroutine; nil: nobody.
 	Publish func(session.Snapshot)
-	// AskConsent and Limits are for sessions to come.
+	// AskConsent and Limits are for sessions to come, until SetDefaults.
 	AskConsent bool
 	Limits     session.Limits
 	// ClockDoubtful tells whether the clock is not synchronised; nil: never.
@@ -110,6 +110,7 @@ type Runner struct {
 	running  atomic.Bool
 	model    atomic.Pointer[session.Model]
 	anchor   atomic.Pointer[anchor]
+	defaults atomic.Pointer[defaults]
 
 	// The rest belongs to Run's goroutine.
 	m      session.Model
@@ -167,7 +168,19 @@ func New(o Options) (*Runner, error) {
 	}
 	r.model.Store(&session.Model{})
 	r.setClock(o.Wall())
+	r.SetDefaults(o.AskConsent, o.Limits)
 	return r, nil
+}
+
+// defaults are what a session begins with.
+type defaults struct {
+	askConsent bool
+	limits     session.Limits
+}
+
+// SetDefaults changes what sessions to come begin with; the running one keeps its own.
+func (r *Runner) SetDefaults(askConsent bool, limits session.Limits) {
+	r.defaults.Store(&defaults{askConsent, limits})
 }
 
 // Ready is closed when Run has taken up what it found; a session whose time was
@@ -370,8 +383,8 @@ func (r *Runner) complete(e session.Event) session.Event {
 	e.At = r.Now()
 	if ok {
 		open.Peer = rand.Text()
-		open.AskConsent = r.o.AskConsent
-		open.Limits = r.o.Limits
+		d := r.defaults.Load()
+		open.AskConsent, open.Limits = d.askConsent, d.limits
 		open.ClockDoubtful = r.o.ClockDoubtful()
 		e.What = open
 	}
