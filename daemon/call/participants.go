@@ -10,6 +10,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"kioskd/daemon/room"
+	"kioskd/daemon/room/paced"
 )
 
 // Event is what the call reports: one of the types below. Attempt is that of the Join it belongs to.
@@ -91,6 +92,9 @@ type participant struct {
 	lost    atomic.Bool // nothing comes from it, and the session knows
 	gone    atomic.Bool // it left; its place may be taken
 	path    path
+	// flow is the way to it; nil before there is one.
+	flow      atomic.Pointer[paced.Flow]
+	soundLoss float64 // share, smoothed; of participants.mu
 }
 
 // maxParticipants bounds the people of one call, those who left and may come
@@ -182,6 +186,13 @@ func (c *Call) roomEvent(attempt int, e room.Event) {
 	case room.PathMeasured:
 		if p := c.peers.get(e.ID); p != nil {
 			p.path.note(e)
+			if e.Kind == "audio" {
+				c.audio.expect(c.peers.soundLoss(e.ID, e.Lost))
+			}
+		}
+	case room.FlowOpened:
+		if p := c.peers.get(e.ID); p != nil {
+			p.flow.Store(e.Flow)
 		}
 	case room.MessageReceived:
 		emit(MessageArrived{Attempt: attempt, ID: e.ID, Message: e.Message})

@@ -116,7 +116,7 @@ func (r *directRoom) part(id string, why room.Reason) {
 // connect makes a fresh connection to rem and offers it.
 func (r *directRoom) connect(rem *remote) {
 	r.log.Debug("connecting to a participant")
-	pc, err := peer.New(r.params.Path)
+	pc, flow, err := peer.NewPaced(r.params.Path)
 	if err != nil {
 		r.log.Error("cannot connect to a participant", "error", err)
 		return
@@ -131,6 +131,9 @@ func (r *directRoom) connect(rem *remote) {
 			continue
 		}
 		rem.readers.Go(func() { r.readRTCP(rem, pc, sender) })
+	}
+	if flow != nil {
+		r.params.Events(room.FlowOpened{ID: rem.who.ID, Flow: flow})
 	}
 	rem.line = r.openLine(rem, pc)
 	rem.due = time.AfterFunc(connectWithin, func() { r.post(func() { r.overdue(rem, pc) }) })
