@@ -142,8 +142,10 @@ func New(o Options) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Path.Video = v.offered()
-	return &Call{opts: o, video: v, audio: newAudioSender(o.Log)}, nil
+	o.Path.Video, o.Path.VideoRate = v.offered(), v.configured()
+	c := &Call{opts: o, video: v, audio: newAudioSender(o.Log)}
+	v.flows = c.peers.flows
+	return c, nil
 }
 
 // Apply makes the devices and encoders do what m says. When it returns, what

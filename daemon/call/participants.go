@@ -11,6 +11,7 @@ import (
 
 	"kioskd/daemon/call/ladder"
 	"kioskd/daemon/room"
+	"kioskd/daemon/room/paced"
 )
 
 // Event is what the call reports: one of the types below. Attempt is that of the Join it belongs to.
@@ -101,6 +102,9 @@ type participant struct {
 	gone    atomic.Bool   // it left; its place may be taken
 	media   atomic.Uint64 // RTP packets of connections that were not given up
 	path    path
+	// flow is the way to it; nil before there is one.
+	flow      atomic.Pointer[paced.Flow]
+	soundLoss float64 // share, smoothed; of participants.mu
 }
 
 // maxParticipants bounds the people of one call, those who left and may come
@@ -189,6 +193,13 @@ func (c *Call) roomEvent(attempt int, l *ladder.Ladder, e room.Event) {
 	case room.PathMeasured:
 		if p := c.peers.get(e.ID); p != nil {
 			p.path.note(e)
+			if e.Kind == "audio" {
+				c.audio.expect(c.peers.soundLoss(e.ID, e.Lost))
+			}
+		}
+	case room.FlowOpened:
+		if p := c.peers.get(e.ID); p != nil {
+			p.flow.Store(e.Flow)
 		}
 	case room.MessageReceived:
 		emit(MessageArrived{Attempt: attempt, ID: e.ID, Message: e.Message})

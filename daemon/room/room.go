@@ -14,6 +14,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"kioskd/daemon/room/paced"
 	"kioskd/daemon/room/peer"
 )
 
@@ -194,6 +195,12 @@ type (
 		RTT      time.Duration // 0: not known yet
 		Lost     float64       // share of the packets since its last report, 0 to 1
 	}
+	// FlowOpened: what we send to this participant leaves by this flow from now on,
+	// instead of any before it.
+	FlowOpened struct {
+		ID   string
+		Flow *paced.Flow
+	}
 	// Closed: the room is over for us and will not come back by itself.
 	Closed struct{ Err error }
 )
@@ -210,6 +217,7 @@ func (SignallingBack) isRoomEvent()      {}
 func (MessageReceived) isRoomEvent()     {}
 func (MessageAcknowledged) isRoomEvent() {}
 func (PathMeasured) isRoomEvent()        {}
+func (FlowOpened) isRoomEvent()          {}
 func (Closed) isRoomEvent()              {}
 
 // Providers maps a provider's name in the room document to its Provider.

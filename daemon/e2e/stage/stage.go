@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/cmd/fakecam/camns"
+	"kioskd/daemon/e2e/badlink"
 )
 
 // Options say what to put on the stage.
@@ -51,6 +53,11 @@ type Options struct {
 	Apart bool
 	// SafeMode leaves kioskd's safe mode on: a stage that kills it has it off.
 	SafeMode bool
+	// Line puts kioskd behind a bad link; nil leaves it where everybody is. Its
+	// touchscreen page, which stays outside, then has no views.
+	Line *badlink.Line
+	// Debug is added to kioskd's environment.
+	Debug []string
 	// Config is added to kioskd's configuration, in TOML.
 	Config string
 	// Settings are given to kioskd over that, as section.key=value.
@@ -240,7 +247,14 @@ func (s *Stage) startClinicsim(ctx context.Context) error {
 		return err
 	}
 	s.backend, s.local = l.Backend, l.Local
-	return nil
+	if s.opts.Line == nil {
+		return nil
+	}
+	u, err := url.Parse(l.Backend)
+	if err != nil {
+		return fmt.Errorf("cannot read clinicsim's address: %w", err)
+	}
+	return s.opts.Line.Splice(u.Host)
 }
 
 // readLaunch waits for a launch file and decodes it.
@@ -292,17 +306,25 @@ func (s *Stage) StartKioskd(ctx context.Context) error {
 	if err := s.chown(); err != nil {
 		return fmt.Errorf("cannot hand over the run's files: %w", err)
 	}
-	env := append([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa...)
+	env := slices.Concat([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa, s.opts.Debug)
 	started := time.Now()
 	args := []string{s.program("kioskd"), "-config", config}
 	for _, set := range s.opts.Settings {
 		args = append(args, "-set", set)
 	}
-	p, err := s.start("kioskd", false, env, args...)
+	launch := func() (err error) {
+		s.Kioskd, err = s.start("kioskd", false, env, args...)
+		return err
+	}
+	if s.opts.Line != nil {
+		err = s.opts.Line.Inside(launch)
+	} else {
+		err = launch()
+	}
 	if err != nil {
 		return err
 	}
-	s.Kioskd = p
+	p := s.Kioskd
 	if err := n.wait(ctx, p); err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (r *directRoom) part(id string, why room.Reason) {
 // connect makes a fresh connection to rem and offers it.
 func (r *directRoom) connect(rem *remote) {
 	r.log.Debug("connecting to a participant")
-	pc, err := peer.New(r.params.Path)
+	pc, flow, err := peer.NewPaced(r.params.Path)
 	if err != nil {
 		r.log.Error("cannot connect to a participant", "error", err)
 		return
@@ -136,6 +136,9 @@ func (r *directRoom) connect(rem *remote) {
 		}
 		signs := rem.life
 		rem.readers.Go(func() { r.readRTCP(rem, pc, sender, signs) })
+	}
+	if flow != nil {
+		r.params.Events(room.FlowOpened{ID: rem.who.ID, Flow: flow})
 	}
 	rem.line = r.openLine(rem, pc)
 	r.openPulse(pc, rem.life)

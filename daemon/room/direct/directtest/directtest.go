@@ -159,11 +159,17 @@ func (c *Clinician) answer(m signal.Message) {
 					}
 				}
 			}()
+			newest, any := uint16(0), false
 			for {
 				p, _, err := tr.ReadRTP()
 				if err != nil {
 					return
 				}
+				// Probes repeat packets, which pion passes on: a browser drops them.
+				if any && int16(p.SequenceNumber-newest) <= 0 {
+					continue
+				}
+				newest, any = p.SequenceNumber, true
 				if c.who.Packet != nil {
 					c.who.Packet(tr.Kind(), p)
 				}
