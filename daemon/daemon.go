@@ -62,6 +62,8 @@ type kiosk struct {
 	states  *report.States
 	sender  *report.Sender
 	ending  func() bool // the daemon is on its way out
+
+	callOptions call.Options // for a loopback call like the call
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
@@ -90,7 +92,7 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 		return nil, fmt.Errorf("cannot start without words: %w", err)
 	}
 	if k.backend, err = backend.New(backend.Options{
-		URL: cfg.Backend.URL, Token: backend.FileToken(cfg.Backend.TokenFile), CAFile: cfg.Backend.CAFile,
+		URL: cfg.Backend.URL, Token: backend.FileToken(cfg.Backend.TokenFile), CAFile: cfg.Backend.CAFile, Proxy: cfg.Backend.Proxy,
 		AllowHosts: cfg.Backend.AllowHosts, Timeout: cfg.Backend.Timeout(),
 		Device: cfg.Backend.Device, Platform: cfg.Backend.Platform, Log: log.With("part", "backend"),
 	}); err != nil {
@@ -122,7 +124,7 @@ func (k *kiosk) buildCall() error {
 	c := k.cfg
 	var err error
 	k.work = newPerformer(k.log.With("part", "performer"))
-	k.call, err = call.New(call.Options{
+	k.callOptions = call.Options{
 		Providers: room.Providers{"direct": &direct.Provider{Client: k.backend.HTTP()}},
 		Path: peer.Options{
 			Loopback: c.Room.Loopback, IgnoreInterfaces: c.Network.IgnoreInterfaces,
@@ -140,20 +142,11 @@ func (k *kiosk) buildCall() error {
 		CameraFigures: k.devices.CameraFigures,
 		OffWords:      []string{k.words.Text("slate.video_off")},
 		Events:        k.callEvent, Log: k.log.With("part", "call"),
-	})
-	if err != nil {
+	}
+	if k.call, err = call.New(k.callOptions); err != nil {
 		return fmt.Errorf("cannot build the call: %w", err)
 	}
 	return nil
-}
-
-// preferred turns the configured codec into an order: the others stay in it, for far
-// sides that do not take the first.
-func preferred(codec string) []encode.Codec {
-	if codec == "vp8" {
-		return []encode.Codec{encode.CodecVP8, encode.CodecH264}
-	}
-	return []encode.Codec{encode.CodecH264, encode.CodecVP8}
 }
 
 func (k *kiosk) buildSession(version apitype.Version) error {
@@ -187,6 +180,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
 		Audit: k.audit, Denied: k.denied, Config: func() any { return k.cfg.Shown() },
+		Check: k.checker().Run,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
@@ -328,8 +322,7 @@ func (k *kiosk) alive(ctx context.Context) error {
 }
 
 func (k *kiosk) watchNetwork(ctx context.Context) error {
-	o := network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
-	return network.Watch(ctx, o, func(up bool) {
+	return network.Watch(ctx, k.networkOptions(), func(up bool) {
 		k.log.Info("network", "up", up)
 		if up {
 			k.sender.Poke()

@@ -83,7 +83,9 @@ type Deps struct {
 	// something was turned away; at most one a second. The text names nobody.
 	Denied func(text string)
 	// Config gives the settings, without secrets, as something for encoding/json.
-	Config  func() any
+	Config func() any
+	// Check runs checks for whom by names. Errors are *apitype.Problem.
+	Check   func(ctx context.Context, req apitype.ChecksRequest, by string) (apitype.Checks, error)
 	Version apitype.Version
 	Auth    peer.Auth
 	Log     *slog.Logger
@@ -126,6 +128,7 @@ func New(d Deps) (*Server, error) {
 		"Session": d.Session == nil, "Views": d.Views == nil, "Tools": d.Tools == nil, "Devices": d.Devices == nil,
 		"Health": d.Health == nil, "Log": d.Log == nil, "Report": d.Report == nil, "Reports": d.Reports == nil,
 		"ReadReport": d.ReadReport == nil, "Audit": d.Audit == nil, "Denied": d.Denied == nil, "Config": d.Config == nil,
+		"Check": d.Check == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("cannot make the control API without Deps.%s", name)

@@ -67,6 +67,8 @@ func (s *Server) otherRows() []route {
 	events.stream, events.about.Answer.Type = true, apitype.TypeEventStream
 	audit := read("/v1/audit", peer.Technician, s.getAudit, "The newest entries of the journal, oldest first.", apitype.Audit{})
 	audit.about.Query = []openapi.Parameter{{Name: "limit", Low: 1, High: maxAudit, Def: defaultAudit}}
+	checks := command("POST", "/v1/checks", s.postChecks, "Check what a call needs; an empty body runs all checks.", may(apitype.ChecksRequest{})).answers(apitype.Checks{})
+	checks.stream, checks.about.Key, checks.about.Answer.Description = true, false, "how each check went"
 	views := whep.Handler{Views: s.deps.Views}
 	return []route{
 		read("/v1/status", peer.Screen, s.getStatus, "Session, devices, conditions and version at once.", apitype.Status{}),
@@ -75,6 +77,7 @@ func (s *Server) otherRows() []route {
 		view("POST", "/v1/views/remote/{participant}", views.Remote, "View a participant (WHEP): an SDP offer.", apitype.TypeSDP, http.StatusCreated),
 		view("PATCH", "/v1/views/{id}", views.Patch, "Trickled candidates of a view.", apitype.TypeSDPFragment, http.StatusNoContent),
 		view("DELETE", "/v1/views/{id}", views.Delete, "End a view.", "", http.StatusOK),
+		checks,
 		read("/v1/health", peer.Screen, s.getHealth, "What is wrong right now.", apitype.Health{}),
 		read("/v1/openapi.json", peer.Screen, s.getOpenAPI, "This description.", nil),
 		read("/v1/reports", peer.Technician, s.getReports, "Issue reports that wait to be sent, oldest first.", apitype.Reports{}),
