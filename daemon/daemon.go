@@ -63,8 +63,9 @@ type kiosk struct {
 	around  Surroundings
 	safety  *safety // nil: the configuration wants none
 
-	settings settings
-	faults   faults
+	settings    settings
+	faults      faults
+	callOptions call.Options // for a loopback call like the call
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
@@ -109,7 +110,7 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 	}
 	k.oneWay.health, k.oneWay.words = k.health, k.words
 	if k.backend, err = backend.New(backend.Options{
-		URL: cfg.Backend.URL, Token: backend.FileToken(cfg.Backend.TokenFile), CAFile: cfg.Backend.CAFile,
+		URL: cfg.Backend.URL, Token: backend.FileToken(cfg.Backend.TokenFile), CAFile: cfg.Backend.CAFile, Proxy: cfg.Backend.Proxy,
 		AllowHosts: cfg.Backend.AllowHosts, Timeout: cfg.Backend.Timeout(),
 		Device: cfg.Backend.Device, Platform: cfg.Backend.Platform, Log: log.With("part", "backend"),
 	}); err != nil {
@@ -145,7 +146,7 @@ func (k *kiosk) buildCall() error {
 	c := k.cfg
 	var err error
 	k.work = newPerformer(k.log.With("part", "performer"))
-	k.call, err = call.New(call.Options{
+	k.callOptions = call.Options{
 		Providers: room.Providers{"direct": &direct.Provider{Client: k.backend.HTTP()}},
 		Path: peer.Options{
 			Loopback: c.Room.Loopback, IgnoreInterfaces: c.Network.IgnoreInterfaces,
@@ -166,20 +167,11 @@ func (k *kiosk) buildCall() error {
 		CameraFigures: k.devices.CameraFigures,
 		OffWords:      []string{k.words.Text("slate.video_off")},
 		Events:        k.callEvent, Log: k.log.With("part", "call"),
-	})
-	if err != nil {
+	}
+	if k.call, err = call.New(k.callOptions); err != nil {
 		return fmt.Errorf("cannot build the call: %w", err)
 	}
 	return nil
-}
-
-// preferred turns the configured codec into an order: the others stay in it, for far
-// sides that do not take the first.
-func preferred(codec string) []encode.Codec {
-	if codec == "vp8" {
-		return []encode.Codec{encode.CodecVP8, encode.CodecH264}
-	}
-	return []encode.Codec{encode.CodecH264, encode.CodecVP8}
 }
 
 func (k *kiosk) buildSession(version apitype.Version) error {
@@ -213,7 +205,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
 		Devices: func() []apitype.Device { k.faults.pass("api"); return k.devices.List() },
 		Audit:   k.audit, Denied: k.denied, Config: func() any { return k.settings.now().Shown() }, Reload: k.reload,
-		Safe: func() bool { return k.safety.on() },
+		Safe: func() bool { return k.safety.on() }, Check: k.checker().Run,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)

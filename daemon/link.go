@@ -12,7 +12,7 @@ import (
 // change of a link, an address or a route: it need not wait for silence then.
 func (k *kiosk) watchNetwork(ctx context.Context) error {
 	var up atomic.Bool
-	o := network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
+	o := k.networkOptions()
 	o.Moved = func() { k.call.NetworkMoved(up.Load()) }
 	return network.Watch(ctx, o, func(now bool) {
 		k.log.Info("network", "up", now)

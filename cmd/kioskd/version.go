@@ -7,7 +7,7 @@ import (
 )
 
 // version is the release this source is of.
-const version = "0.1.0"
+const version = apitype.Release
 
 func buildVersion() apitype.Version {
 	v := apitype.Version{Version: version}

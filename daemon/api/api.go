@@ -90,7 +90,9 @@ type Deps struct {
 	// Config gives the settings, without secrets, as something for encoding/json.
 	Config func() any
 	// Reload reads them anew; by says who asks, for the audit.
-	Reload  func(by string) (apitype.ReloadAnswer, error)
+	Reload func(by string) (apitype.ReloadAnswer, error)
+	// Check runs checks for whom by names. Errors are *apitype.Problem.
+	Check   func(ctx context.Context, req apitype.ChecksRequest, by string) (apitype.Checks, error)
 	Version apitype.Version
 	Auth    peer.Auth
 	Log     *slog.Logger
@@ -134,6 +136,7 @@ func New(d Deps) (*Server, error) {
 		"Health": d.Health == nil, "Log": d.Log == nil, "Report": d.Report == nil, "Reports": d.Reports == nil,
 		"ReadReport": d.ReadReport == nil, "Audit": d.Audit == nil, "Denied": d.Denied == nil, "Config": d.Config == nil,
 		"Reload": d.Reload == nil,
+		"Check":  d.Check == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("cannot make the control API without Deps.%s", name)

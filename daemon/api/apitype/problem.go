@@ -43,6 +43,7 @@ const (
 	CodeDeviceFailed   = "device_failed"   // 502: it is there and does not work
 	CodeControlUnknown = "control_unknown" // 422
 	CodeControlValue   = "bad_control"     // 422: off the control's range or step, or not to be set now
+	CodeCheckRunning   = "check_running"   // 409: another check runs
 	CodeRoleUnknown    = "role_unknown"    // 404
 	CodeRoleKind       = "role_kind"       // 422: a camera as microphone, or the other way
 )
