@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 		childScript(os.Getenv(childDir), os.Getenv(childSpec))
 	case "damaged":
 		childDamaged(os.Getenv(childDir))
+	case "cache":
+		childCache(os.Getenv(childDir))
 	case "full":
 		childFull(os.Getenv(childDir))
 	default:
