@@ -61,7 +61,10 @@ type kiosk struct {
 	oneWay  oneWay
 	ending  func() bool // the daemon is on its way out
 	around  Surroundings
-	safety  *safety // nil: the configuration wants none
+	meter   report.Meter // how the running call goes
+	// measureDue has a token when there may be a call to measure.
+	measureDue chan struct{}
+	safety     *safety // nil: the configuration wants none
 
 	settings    settings
 	faults      faults
@@ -103,6 +106,7 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 	k := &kiosk{
 		cfg: cfg, log: log, memory: memory, states: &report.States{}, health: health.New(),
 		notify: systemd.NewNotifier(), ending: func() bool { return false }, around: around, settings: settings{config: cfg},
+		measureDue: make(chan struct{}, 1),
 	}
 	var err error
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
@@ -177,7 +181,7 @@ func (k *kiosk) buildCall() error {
 func (k *kiosk) buildSession(version apitype.Version) error {
 	var err error
 	k.runner, err = runner.New(runner.Options{
-		Store: persistence{k.store}, Perform: k.work.perform, Publish: k.published,
+		Store: &archive{persistence: persistence{k.store}, meter: &k.meter, log: k.log.With("part", "quality")}, Perform: k.work.perform, Publish: k.published,
 		AskConsent: k.cfg.Session.AskConsent, ClockDoubtful: k.doubtful, Wall: k.around.Wall, Uptime: k.around.Uptime,
 		Limits: limitsOf(k.cfg), Log: k.log.With("part", "session"),
 	})
@@ -234,6 +238,12 @@ func (k *kiosk) published(s session.Snapshot) {
 	k.faults.pass("session")
 	k.devices.Session(s.Model.Running(), s.Model.Muted) // before anything can see a session
 	k.states.Note(s.Model)
+	if s.Model.State == session.Active {
+		poke(k.measureDue)
+	}
+	if s.Model.Final() {
+		k.sender.Poke() // how the call went can go out
+	}
 	k.api.Publish(s)
 	if !s.Model.Running() {
 		k.oneWay.clear()
@@ -283,6 +293,7 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 		early.Go(func() { k.sender.Run(ctx) })
 		early.Go(func() { fail("the store", k.watchStore(ctx)) })
 		early.Go(func() { k.watchClock(ctx) })
+		early.Go(func() { k.measure(ctx) })
 		early.Go(func() { k.safety.age(ctx) })
 		k.ready(ctx)
 	}

@@ -45,6 +45,9 @@ func (o outbox) Drop(id string) error { return o.store.DropReport(id) }
 
 // postReport hands one report to the backend.
 func (k *kiosk) postReport(ctx context.Context, id string, r report.Record) error {
+	if r.Kind == report.KindQuality {
+		return k.postQuality(ctx, id, r)
+	}
 	err := k.backend.PostReport(ctx, backend.ReportPost{
 		AppointmentID: r.Appointment.Plain(), ID: id, Text: r.Text.Plain(), Bundle: r.Bundle,
 	})
@@ -77,7 +80,8 @@ func (k *kiosk) sentBefore() {
 // reportsStuck shows that reports wait which could not be sent.
 func (k *kiosk) reportsStuck(waiting int) {
 	const code = "reports_waiting"
-	if waiting == 0 {
+	list, err := k.store.Reports()
+	if waiting == 0 || err == nil && len(reportsOnly(list)) == 0 { // figures that wait concern nobody
 		k.health.Clear(code)
 		return
 	}
@@ -91,6 +95,7 @@ func (k *kiosk) listReports() ([]apitype.ReportInfo, error) {
 	if err != nil {
 		return nil, err
 	}
+	list = reportsOnly(list)
 	out := make([]apitype.ReportInfo, 0, len(list))
 	for _, r := range list {
 		out = append(out, apitype.ReportInfo{ID: r.ID, At: r.At, Bytes: r.Bytes})

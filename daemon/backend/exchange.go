@@ -29,6 +29,7 @@ const (
 	taskOpen    = "open the video room"
 	taskRefresh = "refresh the screen"
 	taskReport  = "send the report"
+	taskQuality = "send the call's figures"
 )
 
 // request is one request before it is sent.

@@ -40,9 +40,7 @@ func theStage(t *testing.T, o stage.Options) *stage.Stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
+		noCanary(t, s)
 		if t.Failed() {
 			t.Logf("kioskd's log:\n%s", s.Kioskd.Log())
 		}

@@ -67,6 +67,9 @@ type Person struct {
 // Record is what the store keeps, sealed, until the report is sent. Appointment
 // and Text are the patient's business.
 type Record struct {
+	// Kind is empty for an issue report, or KindQuality: then Bundle is a Quality and
+	// there is no Text.
+	Kind        string              `json:"kind,omitempty"`
 	Appointment session.PatientText `json:"appointment"`
 	Text        session.PatientText `json:"text"`
 	Bundle      json.RawMessage     `json:"bundle"`
@@ -131,7 +134,7 @@ func Decode(record []byte) (Record, error) {
 	if err := json.Unmarshal(record, &r); err != nil {
 		return Record{}, fmt.Errorf("cannot read a stored issue report: it is not the JSON of one (%d bytes)", len(record))
 	}
-	if r.Appointment == "" || len(r.Bundle) == 0 {
+	if r.Appointment == "" || len(r.Bundle) == 0 || r.Kind != "" && r.Kind != KindQuality {
 		return Record{}, errors.New("cannot read a stored issue report: it lacks its appointment or its bundle")
 	}
 	return r, nil

@@ -24,6 +24,7 @@ type clinic struct {
 	end          context.CancelFunc
 	behaviour    behaviour
 	reports      reports
+	qualities    qualities
 	journal      journal
 	doors        map[string]*door // by seat
 	hub          *hub.Hub
@@ -59,6 +60,7 @@ func (c *clinic) handler() http.Handler {
 	api.HandleFunc("/api/v3/appointments/{id}/video-room", c.videoRoom)
 	api.HandleFunc("/api/v3/appointments/{id}/video-room/permission", c.permission)
 	api.HandleFunc("/api/v3/appointments/{id}/video-room/issue/report", c.issueReport)
+	api.HandleFunc("/api/v3/appointments/{id}/video-room/video-quality", c.videoQuality)
 
 	mux := http.NewServeMux()
 	mux.Handle("/api/", c.journal.record(api))

@@ -24,6 +24,7 @@ func (c *clinic) controlRoutes() http.Handler {
 	})
 	mux.HandleFunc("POST /sim/invite", c.invite)
 	mux.HandleFunc("GET /sim/reports", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, c.reports.list()) })
+	mux.HandleFunc("GET /sim/quality", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, c.qualities.list()) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if token, ok := bearer(r); !ok || !same(token, c.token) && !same(token, c.control) {
 			http.Error(w, "Send the kiosk's token or the launch file's control secret as a bearer token.", http.StatusUnauthorized)

@@ -150,3 +150,10 @@ func (s *Stage) Reports(ctx context.Context) ([]Report, error) {
 	err := s.clinic(ctx, http.MethodGet, "/sim/reports", nil, &list)
 	return list, err
 }
+
+// Document asks the backend for an appointment's whole screen, as a kiosk does.
+func (s *Stage) Document(ctx context.Context, appointment string) (map[string]any, error) {
+	var screen map[string]any
+	err := s.clinic(ctx, http.MethodPut, "/api/v3/appointments/"+appointment+"/video-room", nil, &screen)
+	return screen, err
+}
