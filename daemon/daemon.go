@@ -16,7 +16,6 @@ import (
 
 	"github.com/pion/mediadevices/pkg/prop"
 
-	"kioskd/capture"
 	"kioskd/capture/camera/uevent"
 	"kioskd/capture/encode"
 	"kioskd/configs"
@@ -164,10 +163,8 @@ func (k *kiosk) buildCall() error {
 		},
 		AudioEncoder: encode.OpusParams{BitRate: c.Audio.BitrateKbps * 1000},
 		Audio:        prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
-		Camera: func(ctx context.Context, id string, put func(*capture.Frame)) {
-			k.devices.RunCamera(ctx, id, func(f *capture.Frame) { k.faults.pass("media"); put(f) })
-		},
-		Microphone: k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
+		Camera:       k.devices.RunCamera,
+		Microphone:   k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
 		CameraFigures: k.devices.CameraFigures,
 		OffWords:      []string{k.words.Text("slate.video_off")},
 		Events:        k.callEvent, Log: k.log.With("part", "call"),

@@ -70,7 +70,9 @@ func (k *kiosk) serveFaults(ctx context.Context) error {
 			go func() { // has a running session publish; it never comes back
 				_, _ = k.runner.Do(context.Background(), session.Event{What: session.Mute{}}, "")
 			}()
-		case "api", "media":
+		case "media":
+			k.call.Wedge()
+		case "api":
 			k.faults.wedge(part)
 		case "panic":
 			panic("a fault that was asked for")

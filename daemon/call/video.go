@@ -72,6 +72,7 @@ type videoSender struct {
 	// private is set while no picture of the patient may go out.
 	private atomic.Bool
 	stats   videoStats
+	gate    gate
 }
 
 // videoStats are written by the loop and read by anybody.
@@ -153,6 +154,7 @@ func (v *videoSender) run(ctx context.Context) error {
 		if err != nil {
 			return nil //nolint:nilerr // ctx ended or the mailbox closed: the normal end
 		}
+		v.gate.pass()
 		err = v.take(frame)
 		v.stats.turns.Add(1)
 		frame.Release()

@@ -160,8 +160,12 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 }
 
 // inCall is the memory of a call.
-func inCall(ctx context.Context, l *lab) (string, error) {
+func inCall(ctx context.Context, l *lab) (figures string, err error) {
 	const most = 120
+	if err := errors.Join(l.end(ctx), l.settings(config(1280, 720)), l.unit.do(ctx, "restart")); err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, l.end(ctx), l.configure(""), l.unit.do(ctx, "restart")) }()
 	if err := l.begin(ctx); err != nil {
 		return "", err
 	}

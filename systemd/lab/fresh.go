@@ -28,8 +28,10 @@ func freshRoot(ctx context.Context, o options, stdout io.Writer) (string, error)
 		if err := errors.Join(os.RemoveAll(stamp), os.RemoveAll(base)); err != nil {
 			return "", fmt.Errorf("cannot make a Debian anew: %w", err)
 		}
-		args := []string{"--variant=minbase", "--mode=root", "--format=directory", "--include=" + freshPackages,
-			`--aptopt=Acquire::Languages "none"`, "bookworm", base}
+		args := []string{
+			"--variant=minbase", "--mode=root", "--format=directory", "--include=" + freshPackages,
+			`--aptopt=Acquire::Languages "none"`, "bookworm", base,
+		}
 		if s := sources(); s != "" {
 			args = append(args, s)
 		}

@@ -218,12 +218,13 @@ func writeUnits(options) error {
 // clinicAddress is the backend's, and where clinicsim listens.
 const clinicAddress = "127.0.0.1:8480"
 
-// config is kioskd's: pictures that leave the cores time for the rest.
-const config = `[backend]
-url = "http://` + clinicAddress + `"
+// config is kioskd's, with pictures of a size: small ones leave the cores time for the rest.
+func config(width, height int) string {
+	return fmt.Sprintf(`[backend]
+url = "http://`+clinicAddress+`"
 [camera]
-width = 640
-height = 480
+width = %d
+height = %d
 fps = 30
 [microphone]
 enabled = false
@@ -235,7 +236,11 @@ cpu_budget_percent = 0
 loopback_counts = true
 [room]
 loopback = true
-`
+`, width, height)
+}
+
+// smallWidth and smallHeight are the usual picture's.
+const smallWidth, smallHeight = 640, 480
 
 func files() map[string]string {
 	const system = "/etc/systemd/system/"
@@ -250,6 +255,6 @@ func files() map[string]string {
 			"ExecStart="+insideBin+"/lab "+stageDrive, "StandardOutput=file:"+insideRun+"/out", "StandardError=file:"+insideRun+"/driver.log",
 			"Environment=PATH="+path, "KillMode=process", "SendSIGKILL=no"),
 		"/etc/systemd/journald.conf.d/lab.conf": unit("[Journal]", "Storage=volatile", "RateLimitIntervalSec=0", "ForwardToConsole=no"),
-		"/etc/kioskd/kioskd.toml":               config,
+		"/etc/kioskd/kioskd.toml":               config(smallWidth, smallHeight),
 	}
 }

@@ -16,8 +16,10 @@ import (
 )
 
 // configure writes the settings anew, with more behind the lab's own.
-func (l *lab) configure(more string) error {
-	if err := os.WriteFile("/etc/kioskd/kioskd.toml", []byte(config+more), 0o644); err != nil { //nolint:gosec // as the package has it
+func (l *lab) configure(more string) error { return l.settings(config(smallWidth, smallHeight) + more) }
+
+func (l *lab) settings(text string) error {
+	if err := os.WriteFile("/etc/kioskd/kioskd.toml", []byte(text), 0o644); err != nil { //nolint:gosec // as the package has it
 		return fmt.Errorf("cannot write the settings: %w", err)
 	}
 	return nil
@@ -128,7 +130,7 @@ func (l *lab) stopIn(ctx context.Context, s situation) (time.Duration, error) {
 }
 
 // knocks counts what came of connections to the control socket.
-type knocks struct{ answered, broken, full, refused atomic.Int64 }
+type knocks struct{ answered, sentAway, broken, full, refused atomic.Int64 }
 
 // knock asks for the status with a connection of its own each time, until ctx ends.
 func (k *knocks) knock(ctx context.Context, every time.Duration) {
@@ -149,10 +151,13 @@ func (k *knocks) knock(ctx context.Context, every time.Duration) {
 			if err == nil {
 				n, err = c.Read(buf)
 			}
-			if err == nil && strings.HasPrefix(string(buf[:n]), "HTTP/1.1 200") {
-				k.answered.Add(1)
-			} else {
+			switch answer := string(buf[:n]); {
+			case err != nil:
 				k.broken.Add(1)
+			case strings.HasPrefix(answer, "HTTP/1.1 200 "):
+				k.answered.Add(1)
+			default: // 503 stopping, with Retry-After
+				k.sentAway.Add(1)
 			}
 		}
 		if c != nil {
@@ -188,7 +193,7 @@ func restarts(ctx context.Context, l *lab) (string, error) {
 	if err == nil && (refused > 0 || k.answered.Load() < rounds) {
 		err = fmt.Errorf("%d knocks were refused, %d answered", refused, k.answered.Load())
 	}
-	return fmt.Sprintf("%d restarts under %d clients: %d refused, %d answered, %d cut off under way", rounds, clients, refused, k.answered.Load(), k.broken.Load()), err
+	return fmt.Sprintf("%d restarts under %d clients: %d refused, %d answered, %d told that it stops, %d cut off under way", rounds, clients, refused, k.answered.Load(), k.sentAway.Load(), k.broken.Load()), err
 }
 
 // crashes is R3, with somebody who knocks: each knock at a dead daemon starts it too.
@@ -225,5 +230,5 @@ func crashes(ctx context.Context, l *lab) (string, error) {
 		err = errors.Join(err, statusErr)
 	}
 	return fmt.Sprintf("%d of %d kill -9 in a row: up again at p50 %s, at most %s; %d knocks refused of %d", len(times), rounds,
-		ms(percentile(times, 50)), ms(percentile(times, 100)), k.refused.Load(), k.answered.Load()+k.broken.Load()+k.refused.Load()), err
+		ms(percentile(times, 50)), ms(percentile(times, 100)), k.refused.Load(), k.answered.Load()+k.sentAway.Load()+k.broken.Load()+k.refused.Load()), err
 }

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	dropIns     = "/etc/systemd/system/kioskd.service.d"
-	watchdogSec = 5 * time.Second
-	hangMargin  = 2 * time.Second
+	dropIns    = "/etc/systemd/system/kioskd.service.d"
+	watchdog   = 5 * time.Second // WatchdogSec= of the unit
+	hangMargin = 2 * time.Second
 )
 
 // faulty has the service run a kioskd that can be made to hang (build tag faults).
@@ -62,12 +62,12 @@ func hangOf(part string) func(context.Context, *lab) (string, error) {
 		if err := wedge(part); err != nil {
 			return "", err
 		}
-		again, err := l.unit.active(ctx, pid, watchdogSec+hangMargin+20*time.Second)
+		again, err := l.unit.active(ctx, pid, watchdog+hangMargin+20*time.Second)
 		took := time.Since(began)
 		if err != nil {
 			return "", err
 		}
-		most := watchdogSec + hangMargin
+		most := watchdog + hangMargin
 		if l.o.Short { // others may use the cores
 			most += 10 * time.Second
 		}
@@ -77,11 +77,11 @@ func hangOf(part string) func(context.Context, *lab) (string, error) {
 		switch {
 		case err != nil:
 		case again == pid || took > most:
-			err = fmt.Errorf("WatchdogSec + 2 s is %v", watchdogSec+hangMargin)
+			err = fmt.Errorf("WatchdogSec + 2 s is %v", watchdog+hangMargin)
 		case goroutines < 10 || !strings.Contains(log, "SIGABRT"):
 			err = errors.New("there is no dump of the goroutines in the journal")
 		}
-		return fmt.Sprintf("running again %.2f s after it hung (at most %v), %d goroutines in the journal, reason: %s", took.Seconds(), watchdogSec+hangMargin, goroutines, reason), err
+		return fmt.Sprintf("running again %.2f s after it hung (at most %v), %d goroutines in the journal, reason: %s", took.Seconds(), watchdog+hangMargin, goroutines, reason), err
 	}
 }
 

@@ -7,26 +7,29 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 )
 
-func main() {
+func main() { os.Exit(run(os.Args[1:], os.Stdout)) } //nolint:forbidigo // main exits
+
+func run(args []string, out io.Writer) int {
 	runtime.LockOSThread()
-	any := len(os.Args) > 1 && os.Args[1] == "-any"
 	code := 0
 	for _, a := range actions() {
 		err := a.try()
 		if refused(err) {
-			_, _ = fmt.Printf("refused %s: %v\n", a.name, err)
+			_, _ = fmt.Fprintf(out, "refused %s: %v\n", a.name, err)
 			continue
 		}
-		_, _ = fmt.Printf("ALLOWED %s: %v\n", a.name, err)
-		if !any {
-			code = 1
-		}
+		_, _ = fmt.Fprintf(out, "ALLOWED %s: %v\n", a.name, err)
+		code = 1
 	}
-	os.Exit(code)
+	if len(args) > 0 && args[0] == "-any" {
+		return 0
+	}
+	return code
 }
 
 // refused tells a refusal from an error that comes after the right was given.
