@@ -105,7 +105,7 @@ vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card tha
 	$(SUDO) bin/vm $(VM)
 
 DEB_ARCH ?= amd64
-DEB_VERSION ?= $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/kioskd/version.go)
+DEB_VERSION ?= $(shell sed -n 's/^const Release = "\(.*\)"/\1/p' daemon/api/apitype/release.go)
 DEB_STAGE := bin/deb-$(DEB_ARCH)
 DEB := bin/kioskd_$(DEB_VERSION)_$(DEB_ARCH).deb
 # What the package is made and checked with.
