@@ -130,6 +130,7 @@ func (b *box) args() []string {
 	for _, set := range []string{
 		"api.socket=" + b.socket, "store.dir=" + b.state, "backend.url=" + b.clinic.url, "backend.token_file=" + filepath.Join(b.dir, "token"),
 		"camera.directory=" + filepath.Join(b.dir, "dev"), "microphone.enabled=false", "network.loopback_counts=true", "room.loopback=true",
+		"daemon.safe_mode=false", // it dies more often than any kiosk
 	} {
 		args = append(args, "-set", set)
 	}
