@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,9 +97,15 @@ func (l *ledger) answered(a ask, got answer) error {
 	switch code := got.code(); {
 	case code == "busy" || code == "stopping": // it never came to be a command
 		return nil
+	case got.status == http.StatusOK && bytes.Contains(got.body, []byte(`"durable":false`)): // it has acted, and may be gone
+		l.pending = &a
+		return nil
 	case got.status == http.StatusOK:
 		l.state = a.then(l.state)
 	case got.status == http.StatusConflict || code == "outbox_full":
+	case code == "store_unavailable": // as good as no answer: what the disk holds is not known
+		l.pending = &a
+		return nil
 	default:
 		return fmt.Errorf("%s was answered with %d %s", a.name, got.status, got.body)
 	}
