@@ -51,7 +51,11 @@ func TestSoak(t *testing.T) {
 	began := time.Now()
 	for n := range cycles {
 		k.calls(t, n+1, []end{endOf(n)})
-		rss = append(rss, k.rss(t))
+		m := k.memory(t)
+		rss = append(rss, m.all)
+		if n%100 == 99 && cycles >= soakLong {
+			t.Logf("%d calls: %.1f MiB, %.1f of it no file's", n+1, float64(m.all)/(1<<20), float64(m.anon)/(1<<20))
+		}
 	}
 	took := time.Since(began)
 	last, lastWho := k.idle(t)
@@ -291,24 +295,31 @@ func differ(before, after map[string]int) string {
 	return b.String()
 }
 
-// rss is the daemon's resident memory in bytes (proc_pid_status(5)).
-func (k *soak) rss(t *testing.T) int {
+// memory is what the daemon has resident, in bytes (proc_pid_status(5)): all, and of it
+// what is no file's.
+type memory struct{ all, anon int }
+
+func (k *soak) memory(t *testing.T) memory {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", k.Kioskd.PID()))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var m memory
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			n, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n << 10
+		name, rest, _ := strings.Cut(line, ":")
+		n, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB"))) // other lines are none
+		switch name {
+		case "VmRSS":
+			m.all = n << 10
+		case "RssAnon":
+			m.anon = n << 10
 		}
 	}
-	t.Fatal("no VmRSS")
-	return 0
+	if m.all == 0 || m.anon == 0 {
+		t.Fatalf("no memory in\n%s", b)
+	}
+	return m
 }
 
 func floats(list []int) []float64 {

@@ -29,10 +29,12 @@ type keys struct {
 	order []string // oldest first
 }
 
+// kept is an answer without its model, which is large even when it is empty.
 type kept struct {
-	print uint64
-	a     answer    // without its Model
-	at    time.Time // with its monotonic part: no clock that is set makes it live longer or shorter
+	print   uint64
+	durable bool
+	err     error
+	at      time.Time // with its monotonic part: no clock that is set makes it live longer or shorter
 }
 
 func newKeys() keys { return keys{seed: maphash.MakeSeed(), seen: map[string]kept{}} }
@@ -65,8 +67,7 @@ func (k *keys) find(key string, print uint64, now time.Time) (answer, bool, erro
 	if old.print != print {
 		return answer{}, false, reused()
 	}
-	old.a.result.Changed = false
-	return old.a, true, nil
+	return answer{result: session.Result{Durable: old.durable}, err: old.err}, true, nil
 }
 
 // keep remembers an answer.
@@ -78,8 +79,7 @@ func (k *keys) keep(key string, print uint64, a answer, now time.Time) {
 		delete(k.seen, k.order[0])
 		k.order = k.order[1:]
 	}
-	a.result.Model = session.Model{}
-	k.seen[key] = kept{print, a, now}
+	k.seen[key] = kept{print, a.result.Durable, a.err, now}
 	k.order = append(k.order, key)
 }
 
