@@ -136,9 +136,12 @@ lab-programs:
 
 lab: MORE_PACKAGES := $(DEB_PACKAGES) mmdebstrap
 lab: build deb-pack lab-programs ## the package under a real systemd in namespaces: every promise of the unit; LAB=-root=fresh over a new Debian
+	$(MAKE) newer-deb
+	$(SUDO) bin/lab -deb $(DEB) -upgrade bin/newer.deb $(LAB)
+
+newer-deb: # the same package with a higher version, for the upgrade
 	rm -rf bin/newer && dpkg-deb -R $(DEB) bin/newer && sed -i 's/^Version: .*/&+lab1/' bin/newer/DEBIAN/control && \
 	dpkg-deb -Zgzip -z1 --root-owner-group -b bin/newer bin/newer.deb >/dev/null && rm -rf bin/newer
-	$(SUDO) bin/lab -deb $(DEB) -upgrade bin/newer.deb $(LAB)
 
 lint: setup ## golangci-lint, see .golangci.yml
 	go run $(GOLANGCI) run ./...
@@ -150,4 +153,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build systemd/lab/build || $(SUDO) rm -rf bin demo systemd/vm/build systemd/lab/build
 
-.PHONY: help setup build demo test rows figures faults nightly walk soak kill crash bench vm deb deb-pack lab lab-programs lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly walk soak kill crash bench vm deb deb-pack newer-deb lab lab-programs lint fuzz clean

@@ -179,10 +179,16 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		ConnContext:       peer.ConnContext,
 		ErrorLog:          slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(peer.NewListener(ln, s.deps.Auth, s.denials.Log)) }()
+	var conns open
+	srv.ConnState = conns.note
+	failed, served := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(served)
+		failed <- srv.Serve(peer.NewListener(ln, s.deps.Auth, s.denials.Log))
+	}()
 	err := s.wait(ctx, failed)
 	s.hub.Close()
+	err = errors.Join(err, drain(srv, ln, &conns, served))
 	grace, done := context.WithTimeout(base, stopTimeout)
 	defer done()
 	if srv.Shutdown(grace) != nil {
@@ -192,7 +198,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		}
 	}
 	if err == nil {
-		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) && !errors.Is(ended, net.ErrClosed) {
 			err = fmt.Errorf("cannot serve the control socket: %w", ended)
 		}
 	}

@@ -173,7 +173,7 @@ func install(o options) error {
 		return nil
 	}
 	// The libraries are this machine's own; what else the package wants may be missing.
-	return command("dpkg", "--install", "--force-depends", "--force-confnew", insideDeb)
+	return command("dpkg", "--install", "--no-triggers", "--force-depends", "--force-confnew", insideDeb)
 }
 
 func command(name string, args ...string) error {
@@ -202,6 +202,10 @@ func writeUnits(options) error {
 		if err := os.Symlink("/dev/null", system+u); err != nil {
 			return fmt.Errorf("cannot mask %s: %w", u, err)
 		}
+	}
+	// A container's image may forbid packages to start anything: here they shall.
+	if err := os.Remove("/usr/sbin/policy-rc.d"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot let packages start their services: %w", err)
 	}
 	for name, text := range files() {
 		err := os.MkdirAll(filepath.Dir(name), 0o755) //nolint:gosec // a system's folders

@@ -190,8 +190,8 @@ func restarts(ctx context.Context, l *lab) (string, error) {
 	stop()
 	wg.Wait()
 	refused := k.refused.Load() + k.full.Load()
-	if err == nil && (refused > 0 || k.answered.Load() < rounds) {
-		err = fmt.Errorf("%d knocks were refused, %d answered", refused, k.answered.Load())
+	if err == nil && (refused+k.broken.Load() > 0 || k.answered.Load() < rounds) {
+		err = fmt.Errorf("%d knocks were refused, %d cut off, %d answered", refused, k.broken.Load(), k.answered.Load())
 	}
 	return fmt.Sprintf("%d restarts under %d clients: %d refused, %d answered, %d told that it stops, %d cut off under way", rounds, clients, refused, k.answered.Load(), k.sentAway.Load(), k.broken.Load()), err
 }

@@ -27,7 +27,7 @@ func upgrade(ctx context.Context, l *lab) (string, error) {
 		return "", err
 	}
 	began := time.Now()
-	if _, err := output(ctx, "dpkg", "--install", "--force-depends", "--force-confold", insideNew); err != nil {
+	if _, err := output(ctx, "dpkg", "--install", "--no-triggers", "--force-depends", "--force-confold", insideNew); err != nil {
 		return "", err
 	}
 	took := time.Since(began)
@@ -67,7 +67,7 @@ func removal(ctx context.Context, l *lab) (string, error) {
 		return "", err
 	}
 	l.kiosk.Close()
-	if _, err := output(ctx, "dpkg", "--remove", "--force-depends", "kioskd"); err != nil {
+	if _, err := output(ctx, "dpkg", "--remove", "--no-triggers", "--force-depends", "kioskd"); err != nil {
 		return "", err
 	}
 	var errs []error
@@ -87,7 +87,7 @@ func removal(ctx context.Context, l *lab) (string, error) {
 	}
 	want("removal", true, "/etc/kioskd/kioskd.toml", "/etc/kioskd/backend-token", "/var/lib/kioskd/kiosk.db")
 	want("removal", false, "/usr/bin/kioskd", "/lib/systemd/system/kioskd.service", "/run/kioskd")
-	if _, err := output(ctx, "dpkg", "--purge", "kioskd"); err != nil {
+	if _, err := output(ctx, "dpkg", "--purge", "--no-triggers", "kioskd"); err != nil {
 		return "", err
 	}
 	want("purge", false, "/etc/kioskd", "/var/lib/kioskd", "/etc/systemd/system/kioskd.service", "/etc/systemd/system/kioskd.socket",
