@@ -139,6 +139,7 @@ func (c *scene) backWithin(t *testing.T, b blackout) float64 {
 		}
 		return clinic > 0 && screen > 0, fmt.Sprintf("clinic %.0f, screen %.0f", clinic, screen)
 	})
+	t.Logf("new pictures: clinic after %.0f ms, screen after %.0f", clinic, screen)
 	return max(clinic, screen)
 }
 
@@ -214,6 +215,7 @@ func TestAnotherAddress(t *testing.T) {
 	}
 	p50 := stage.Percentile(back, 0.5)
 	t.Logf("another address %d times: media back p50 %.0f, most %.0f ms", len(back), p50, slices.Max(back))
+	t.Error("DEBUG")
 	most := ms(readdressP50)
 	if !full() {
 		most *= 3

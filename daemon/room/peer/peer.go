@@ -117,8 +117,14 @@ func New(o Options) (*webrtc.PeerConnection, error) {
 			return nil, fmt.Errorf("cannot set up the RTP interceptors: %w", err)
 		}
 	}
+	net, err := newFresh()
+	if err != nil {
+		return nil, err
+	}
+	engine := settings(o)
+	engine.SetNet(net)
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry),
-		webrtc.WithSettingEngine(settings(o)))
+		webrtc.WithSettingEngine(engine))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{
 		ICEServers: o.ICEServers, BundlePolicy: webrtc.BundlePolicyMaxBundle,
 		RTCPMuxPolicy: webrtc.RTCPMuxPolicyRequire,
