@@ -215,7 +215,6 @@ func TestAnotherAddress(t *testing.T) {
 	}
 	p50 := stage.Percentile(back, 0.5)
 	t.Logf("another address %d times: media back p50 %.0f, most %.0f ms", len(back), p50, slices.Max(back))
-	t.Error("DEBUG")
 	most := ms(readdressP50)
 	if !full() {
 		most *= 3

@@ -117,7 +117,8 @@ func (r *directRoom) look() {
 	if own != nil && r.there() && r.local != "" && !own[r.local] {
 		r.cut()
 	}
-	e := room.Signs{Signalling: r.there() && r.server.quiet() < quietMost, Joins: r.joins}
+	quiet := r.server.quiet()
+	e := room.Signs{Signalling: r.there() && quiet < quietMost, Quiet: quiet, Joins: r.joins}
 	for _, rem := range r.remotes {
 		s := room.Sign{ID: rem.who.ID, Connection: rem.number, Waiting: rem.waiting}
 		if rem.pc != nil {
