@@ -23,8 +23,10 @@ type blackout struct{ lasts, back time.Duration }
 
 func blackouts() []blackout {
 	all := []blackout{
-		{time.Second, time.Second}, {5 * time.Second, 3 * time.Second},
-		{20 * time.Second, 5 * time.Second}, {60 * time.Second, 8 * time.Second},
+		{time.Second, time.Second},
+		{5 * time.Second, 3 * time.Second},
+		{20 * time.Second, 5 * time.Second},
+		{60 * time.Second, 8 * time.Second},
 	}
 	if !full() {
 		return all[:2]

@@ -328,7 +328,7 @@ func TestWhoLeftIsForgotten(t *testing.T) {
 // of a participant at a time, and what is done is bounded.
 func TestRandomWorlds(t *testing.T) {
 	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test's own dice, to be thrown again
+		r := rand.New(rand.NewPCG(seed, 7))
 		w := newWorld("a", "b")
 		lost := map[string]bool{}
 		repairs := 0

@@ -48,7 +48,7 @@ func (s *Stage) settleApart() error {
 	if err := within(a.router, func() error {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = routerLink
-		pair := &netlink.Veth{LinkAttrs: attrs, PeerName: clinicLink, PeerNamespace: netlink.NsFd(int(a.clinic.Fd()))} //nolint:gosec // a file's number is small
+		pair := &netlink.Veth{LinkAttrs: attrs, PeerName: clinicLink, PeerNamespace: netlink.NsFd(int(a.clinic.Fd()))}
 		if err := netlink.LinkAdd(pair); err != nil {
 			return fmt.Errorf("cannot make the clinic's link: %w", err)
 		}
@@ -145,7 +145,7 @@ func newNamespace() (*os.File, error) {
 // what goroutines of its own do.
 func within(ns *os.File, do func() error) error {
 	return onThread(func() error {
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil { //nolint:gosec // a file's number is small
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("cannot enter the other network: %w", err)
 		}
 		return do()
@@ -163,9 +163,9 @@ func onThread(do func() error) error {
 			done <- err
 			return // the thread ends with its goroutine
 		}
-		defer own.Close()
+		defer own.Close() //nolint:errcheck // opened for reading only
 		err = do()
-		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back == nil { //nolint:gosec // a file's number is small
+		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back == nil {
 			runtime.UnlockOSThread()
 		}
 		done <- err
