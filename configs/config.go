@@ -180,6 +180,8 @@ type Network struct {
 type Room struct {
 	// Loopback lets ICE gather on lo too (demos and tests).
 	Loopback bool `toml:"loopback" unit:"yes or no"`
+	// RelayOnly lets the call go through the room's TURN servers alone.
+	RelayOnly bool `toml:"relay_only" unit:"yes or no"`
 	// ICEDisconnectedMS is the silence after which a connection counts as
 	// interrupted, ICEFailedMS the one after which it counts as lost, counted
 	// from the interruption, ICEKeepaliveMS the pause between keep-alives

@@ -153,6 +153,7 @@ func (k *kiosk) buildCall() error {
 		Providers: room.Providers{"direct": &direct.Provider{Client: k.backend.HTTP()}},
 		Path: peer.Options{
 			Loopback: c.Room.Loopback, IgnoreInterfaces: c.Network.IgnoreInterfaces,
+			RelayOnly: c.Room.RelayOnly, Roots: k.backend.Roots(),
 			Timing: peer.Timing{Disconnected: c.Room.ICEDisconnected(), Failed: c.Room.ICEFailed(), Keepalive: c.Room.ICEKeepalive()},
 		},
 		Video: call.VideoOptions{

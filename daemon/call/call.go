@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -277,6 +279,13 @@ func webrtcServers(in []ICEServer) []webrtc.ICEServer {
 	return out
 }
 
+// relayed says whether one of the servers is a TURN server.
+func relayed(list []webrtc.ICEServer) bool {
+	return slices.ContainsFunc(list, func(s webrtc.ICEServer) bool {
+		return slices.ContainsFunc(s.URLs, func(u string) bool { return strings.HasPrefix(strings.ToLower(u), "turn") })
+	})
+}
+
 // ErrJoined is returned by Join while there is a room.
 var ErrJoined = errors.New("cannot join a room: still in another one, leave it first")
 
@@ -294,6 +303,9 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	}
 	path := c.opts.Path
 	path.ICEServers = webrtcServers(p.ICEServers)
+	if path.RelayOnly && !relayed(path.ICEServers) {
+		c.opts.Log.Error("cannot connect to anybody: room.relay_only is set and the room names no TURN server")
+	}
 	// The room may report before Join has returned: that we are in comes first.
 	var in sync.Once
 	steps := &ladder.Ladder{}

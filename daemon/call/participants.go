@@ -228,6 +228,7 @@ func (c *Call) startPump(attempt int, e room.TrackAdded) {
 	ask() // whoever watches already needs a picture to start from
 	c.peers.pumps.Go(func() {
 		codec, carried := "", uint8(0)
+		var gaps gaps
 		for first := true; ; {
 			pkt, _, err := e.Track.ReadRTP()
 			if err != nil {
@@ -242,12 +243,37 @@ func (c *Call) startPump(attempt int, e room.TrackAdded) {
 			if e.Live() {
 				p.media.Add(1)
 			}
+			if gaps.ends(time.Now()) { // what was lost on the way will not be repeated in time
+				p.video.requestKeyframe()
+				c.video.newScene()
+			}
 			if codec == "" || pkt.PayloadType != carried { // a far side may change its codec at any packet
 				codec, carried = strings.ToLower(e.Track.Codec().MimeType), pkt.PayloadType
 			}
 			r.forward(e.Track, codec, pkt, time.Now())
 		}
 	})
+}
+
+// gaps notices that nothing came for a while. The path was dead for both ways then,
+// and asking for keyframes at once is sooner than each side's own notice.
+type gaps struct{ last, told time.Time }
+
+// Bounds of a gap: video at 5 frames/s and sound that pauses are none. A far side
+// that stutters costs one keyframe a second.
+const (
+	gapLeast = 450 * time.Millisecond
+	gapTold  = time.Second
+)
+
+// ends takes the time of a packet, and says whether a gap ended with it.
+func (g *gaps) ends(now time.Time) bool {
+	gap := !g.last.IsZero() && now.Sub(g.last) >= gapLeast && now.Sub(g.told) >= gapTold
+	g.last = now
+	if gap {
+		g.told = now
+	}
+	return gap
 }
 
 // tell says that the first packet of e's track came, which ends a loss.

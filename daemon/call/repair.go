@@ -50,7 +50,7 @@ func (c *Call) NetworkMoved(up bool) {
 // goroutine that reports the room's events.
 func (c *Call) climb(attempt int, l *ladder.Ladder, s room.Signs) {
 	f := ladder.Facts{
-		Link: !c.repair.unplugged.Load(), Moves: int(c.repair.moves.Load()), Signalling: s.Signalling, Joins: s.Joins,
+		Link: !c.repair.unplugged.Load(), Moves: int(c.repair.moves.Load()), Signalling: s.Signalling, Quiet: s.Quiet, Joins: s.Joins,
 	}
 	for _, p := range s.Peers {
 		seen := ladder.Peer{

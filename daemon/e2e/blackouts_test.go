@@ -23,8 +23,10 @@ type blackout struct{ lasts, back time.Duration }
 
 func blackouts() []blackout {
 	all := []blackout{
-		{time.Second, time.Second}, {5 * time.Second, 3 * time.Second},
-		{20 * time.Second, 5 * time.Second}, {60 * time.Second, 8 * time.Second},
+		{time.Second, time.Second},
+		{5 * time.Second, 3 * time.Second},
+		{20 * time.Second, 5 * time.Second},
+		{60 * time.Second, 8 * time.Second},
 	}
 	if !full() {
 		return all[:2]
@@ -139,6 +141,7 @@ func (c *scene) backWithin(t *testing.T, b blackout) float64 {
 		}
 		return clinic > 0 && screen > 0, fmt.Sprintf("clinic %.0f, screen %.0f", clinic, screen)
 	})
+	t.Logf("new pictures: clinic after %.0f ms, screen after %.0f", clinic, screen)
 	return max(clinic, screen)
 }
 

@@ -168,8 +168,9 @@ type (
 	PathLost struct{ ID string }
 	// Signs are what the room sees of all who are in it, five times a second.
 	Signs struct {
-		Signalling bool // the room's server is heard
-		Joins      int  // it has let us in so often
+		Signalling bool          // the room's server is heard
+		Quiet      time.Duration // since then
+		Joins      int           // it has let us in so often
 		Peers      []Sign
 	}
 	// PathBack: the participant's path works (first time, or again); media may follow.

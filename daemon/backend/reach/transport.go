@@ -25,7 +25,10 @@ const maxHeader = 16 << 10 // bytes of an answer's header, informational ones in
 // Transport sends https anywhere and http to loopback addresses only. It takes
 // no proxy from the environment: the request would leave for a host that is on
 // no list. It is safe for use by several goroutines.
-type Transport struct{ secure, plain *http.Transport }
+type Transport struct {
+	secure, plain *http.Transport
+	roots         *x509.CertPool
+}
 
 // NewTransport reads the PEM file of trusted authorities; "" keeps the system's.
 // proxy is the address of an HTTP proxy, http://host:port; "" goes straight. Only
@@ -57,6 +60,7 @@ func NewTransport(caFile, proxy string, timeout time.Duration) (*Transport, erro
 	}
 	limit := min(timeout/2, 5*time.Second)
 	t := &Transport{
+		roots:  pool,
 		secure: build(&net.Dialer{Timeout: limit}),
 		plain:  build(&net.Dialer{Timeout: limit, Control: loopbackOnly}),
 	}
@@ -121,6 +125,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return t.plain.RoundTrip(req)
 }
+
+// Roots are the trusted authorities; nil: the system's.
+func (t *Transport) Roots() *x509.CertPool { return t.roots }
 
 // CloseIdle drops idle connections.
 func (t *Transport) CloseIdle() {

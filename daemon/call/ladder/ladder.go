@@ -11,8 +11,9 @@
 //	media one way                    a condition; the connection is made anew
 //
 // A sign of life is anything that comes over the path: RTP, RTCP, a STUN answer, a
-// pong. While the signalling is away nothing is torn down: what is there may heal by
-// itself, and nobody could be offered anything else.
+// pong. While the signalling is away, or was heard no later than the path, nothing is
+// torn down: it is the network that is gone, what is there may heal by itself, and
+// nobody could be offered anything else.
 //
 // The package is pure: no I/O, no clock, no goroutine. Imports: standard library
 // only. Imported by daemon/call.
@@ -84,10 +85,11 @@ type Peer struct {
 
 // Facts are what is seen at one moment.
 type Facts struct {
-	Link       bool // there is a link with an address and a route
-	Moves      int  // links, addresses or routes have changed so often
-	Signalling bool // the room's server is heard
-	Joins      int  // it has let us in so often
+	Link       bool          // there is a link with an address and a route
+	Moves      int           // links, addresses or routes have changed so often
+	Signalling bool          // the room's server is heard
+	Quiet      time.Duration // since it was heard last
+	Joins      int           // it has let us in so often
 	Peers      []Peer
 }
 
@@ -171,7 +173,7 @@ func (l *Ladder) Look(now time.Time, f Facts) []Action {
 	if !f.Link || !f.Signalling {
 		return out
 	}
-	return append(out, l.repair(now, f.Peers)...)
+	return append(out, l.repair(now, now.Add(-f.Quiet), f.Peers)...)
 }
 
 // Lose notes that a participant's connection was given up for another reason than
@@ -203,8 +205,9 @@ func (l *Ladder) peer(id string, now time.Time) *peer {
 	return p
 }
 
-// repair climbs the rungs. One thing at a time is done about a participant.
-func (l *Ladder) repair(now time.Time, list []Peer) []Action {
+// repair climbs the rungs. One thing at a time is done about a participant. heardAt is
+// when the room's server was heard last.
+func (l *Ladder) repair(now, heardAt time.Time, list []Peer) []Action {
 	alive := false
 	for _, p := range list {
 		alive = alive || !l.peers[p.ID].lost && p.Path == Up
@@ -212,7 +215,7 @@ func (l *Ladder) repair(now time.Time, list []Peer) []Action {
 	var out []Action
 	for _, seen := range list {
 		p := l.peers[seen.ID]
-		switch p.rung(now, seen, l.movedAt, l.joinedAt) {
+		switch p.rung(now, seen, network{heardAt: heardAt, movedAt: l.movedAt, joinedAt: l.joinedAt}) {
 		case rungNone:
 		case rungRestart:
 			p.restartedAt = now

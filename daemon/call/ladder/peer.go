@@ -139,8 +139,12 @@ const (
 	rungRejoin
 )
 
+// network is what is known of all but the paths: when the room's server was heard last
+// and let us in, and when something moved.
+type network struct{ heardAt, movedAt, joinedAt time.Time }
+
 // rung says what has to be done now, with a link and with the signalling there.
-func (p *peer) rung(now time.Time, s Peer, movedAt, joinedAt time.Time) rung {
+func (p *peer) rung(now time.Time, s Peer, n network) rung {
 	quiet := now.Sub(p.heardAt)
 	may := !now.Before(p.renewAfter)
 	switch {
@@ -148,11 +152,13 @@ func (p *peer) rung(now time.Time, s Peer, movedAt, joinedAt time.Time) rung {
 		return pick(may, rungRenew)
 	case !p.up:
 		return pick(may && now.Sub(p.madeAt) >= Answer, rungRenew)
+	case quiet > 0 && !n.heardAt.After(p.heardAt): // the path is no worse than the network
+		return rungNone
 	case quiet >= Rejoin:
 		return pick(may, rungRejoin)
 	case s.Waiting: // one at a time
 		return rungNone
-	case p.wantsRestart(now, quiet, s.Stranded, movedAt, joinedAt):
+	case p.wantsRestart(now, quiet, s.Stranded, n):
 		return rungRestart
 	case p.lost:
 		return rungNone
@@ -171,17 +177,17 @@ func pick(may bool, r rung) rung {
 
 // wantsRestart: at once where the network moved, or the signalling came back, and
 // the path has shown no sign of life since; else after a while.
-func (p *peer) wantsRestart(now time.Time, quiet time.Duration, stranded bool, movedAt, joinedAt time.Time) bool {
+func (p *peer) wantsRestart(now time.Time, quiet time.Duration, stranded bool, n network) bool {
 	if stranded && p.restartedAt.Before(p.heardAt) {
 		return true
 	}
-	if now.Sub(movedAt) < Proof {
+	if now.Sub(n.movedAt) < Proof {
 		return false // what there is may be whole
 	}
-	if movedAt.After(p.heardAt) && movedAt.After(p.restartedAt) {
+	if n.movedAt.After(p.heardAt) && n.movedAt.After(p.restartedAt) {
 		return true
 	}
-	if p.lost && joinedAt.After(p.heardAt) && joinedAt.After(p.restartedAt) {
+	if p.lost && n.joinedAt.After(p.heardAt) && n.joinedAt.After(p.restartedAt) {
 		return true
 	}
 	return p.lost && quiet >= Restart && now.Sub(p.restartedAt) >= Restart

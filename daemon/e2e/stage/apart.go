@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"runtime"
 	"strconv"
-	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -28,15 +26,9 @@ const (
 
 // apart are the two other network namespaces: what the clinic lives in, and the
 // router between.
-type apart struct {
-	clinic, router *os.File
+type apart struct{ clinic, router *os.File }
 
-	wg   sync.WaitGroup // of forwarders
-	mu   sync.Mutex
-	open []net.Listener
-}
-
-// Apart says that clinic and kiosk are on two machines: see Options.
+// settleApart puts clinic and kiosk on two machines, see Options.Apart.
 func (s *Stage) settleApart() error {
 	if s.opts.Credential != nil {
 		return errors.New("cannot put the clinic on another machine: only root enters its network")
@@ -56,7 +48,7 @@ func (s *Stage) settleApart() error {
 	if err := within(a.router, func() error {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = routerLink
-		pair := &netlink.Veth{LinkAttrs: attrs, PeerName: clinicLink, PeerNamespace: netlink.NsFd(int(a.clinic.Fd()))} //nolint:gosec // a file's number is small
+		pair := &netlink.Veth{LinkAttrs: attrs, PeerName: clinicLink, PeerNamespace: netlink.NsFd(int(a.clinic.Fd()))}
 		if err := netlink.LinkAdd(pair); err != nil {
 			return fmt.Errorf("cannot make the clinic's link: %w", err)
 		}
@@ -101,17 +93,9 @@ func (s *Stage) Readdress(last byte) error {
 	return errors.Join(address(Link, net.IPv4(192, 0, 2, last)), route(Link, net.IPv4(192, 0, 2, 1)))
 }
 
-// close ends what carries DevTools over, and with the namespaces their links; the
-// private network is as it was before.
+// close ends the namespaces, and with them their links; the private network is as it
+// was before.
 func (a *apart) close() error {
-	a.mu.Lock()
-	open := a.open
-	a.open = nil
-	a.mu.Unlock()
-	for _, l := range open {
-		_ = l.Close() // nothing is written to it
-	}
-	a.wg.Wait()
 	err := removeLink()
 	for _, f := range []*os.File{a.clinic, a.router} {
 		if f != nil {
@@ -143,43 +127,6 @@ func (a *apart) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: a.dial}}
 }
 
-// forward makes a port of the clinic's loopback reachable under the same number on
-// ours: a browser's DevTools. It picks the number.
-func (a *apart) forward(ctx context.Context) (port string, err error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("cannot listen for DevTools: %w", err)
-	}
-	a.mu.Lock()
-	a.open = append(a.open, l)
-	a.mu.Unlock()
-	a.wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return // close
-			}
-			a.wg.Go(func() { a.join(c, l.Addr().String()) })
-		}
-	})
-	_, port, err = net.SplitHostPort(l.Addr().String())
-	return port, err
-}
-
-// join copies both ways until one end closes, which both do with the browser.
-func (a *apart) join(c net.Conn, to string) {
-	defer c.Close()
-	far, err := a.dial(context.Background(), "tcp", to)
-	if err != nil {
-		return
-	}
-	defer far.Close()
-	var wg sync.WaitGroup
-	wg.Go(func() { _, _ = io.Copy(far, c); _ = far.Close(); _ = c.Close() }) // a broken copy is the end of both
-	wg.Go(func() { _, _ = io.Copy(c, far); _ = far.Close(); _ = c.Close() })
-	wg.Wait()
-}
-
 // newNamespace makes a network namespace that lives as long as the file is open.
 func newNamespace() (*os.File, error) {
 	var made *os.File
@@ -198,7 +145,7 @@ func newNamespace() (*os.File, error) {
 // what goroutines of its own do.
 func within(ns *os.File, do func() error) error {
 	return onThread(func() error {
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil { //nolint:gosec // a file's number is small
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("cannot enter the other network: %w", err)
 		}
 		return do()
@@ -216,9 +163,9 @@ func onThread(do func() error) error {
 			done <- err
 			return // the thread ends with its goroutine
 		}
-		defer own.Close()
+		defer own.Close() //nolint:errcheck // opened for reading only
 		err = do()
-		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back == nil { //nolint:gosec // a file's number is small
+		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back == nil {
 			runtime.UnlockOSThread()
 		}
 		done <- err

@@ -59,13 +59,6 @@ func (s *Stage) open(ctx context.Context, name, url string, width, height int, a
 				c.Path = c.Args[0]
 			}
 		}))
-	if at != nil {
-		port, err := at.forward(ctx)
-		if err != nil {
-			return nil, errors.Join(err, log.Close())
-		}
-		options = append(options, chromedp.Flag("remote-debugging-port", port))
-	}
 	if s.opts.OwnSpeakers {
 		flags = append(flags, "disable-audio-output")
 	}

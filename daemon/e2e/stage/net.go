@@ -29,7 +29,7 @@ func addLink(far *os.File) error {
 	attrs.Name = Link
 	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: linkPeer}
 	if far != nil {
-		pair.PeerNamespace = netlink.NsFd(int(far.Fd())) //nolint:gosec // a file's number is small
+		pair.PeerNamespace = netlink.NsFd(int(far.Fd()))
 	}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return fmt.Errorf("cannot make the private network's link: %w", err)

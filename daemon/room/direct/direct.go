@@ -12,8 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -44,23 +47,34 @@ type Provider struct {
 // Join dials p.URL, says hello and waits for the welcome. It returns
 // room.ErrRefused or room.ErrUnreachable, wrapped.
 func (d *Provider) Join(ctx context.Context, p room.Params) (room.Room, error) {
-	conn, welcome, err := d.dial(ctx, p)
+	line, err := d.dial(ctx, p, dialTimeout)
 	if err != nil {
 		return nil, err
 	}
 	life, end := context.WithCancel(context.Background())
 	r := &directRoom{
-		provider: d, params: p, log: p.Log, conn: conn, life: life, end: end,
+		provider: d, params: p, log: p.Log, conn: line.conn, local: line.local, life: life, end: end,
 		ops: make(chan func(), opsBound), left: make(chan struct{}),
 		remotes: map[string]*remote{}, mail: newMail(), server: newSignalling(), joins: 1,
 	}
-	go r.run(welcome)
+	go r.run(line.welcome)
 	return r, nil
 }
 
-func (d *Provider) dial(ctx context.Context, p room.Params) (*websocket.Conn, signal.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+// dialed is a connection to the room's server that has let us in.
+type dialed struct {
+	conn    *websocket.Conn
+	local   string // our address of it
+	welcome signal.Message
+}
+
+func (d *Provider) dial(ctx context.Context, p room.Params, within time.Duration) (dialed, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	var local atomic.Value
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) { local.Store(i.Conn.LocalAddr().String()) },
+	})
 	conn, resp, err := websocket.Dial(ctx, p.URL, &websocket.DialOptions{HTTPClient: d.Client})
 	if resp != nil && resp.Body != nil {
 		defer func() { _ = resp.Body.Close() }() // the library has drained it
@@ -68,18 +82,20 @@ func (d *Provider) dial(ctx context.Context, p room.Params) (*websocket.Conn, si
 	if err != nil {
 		// Its text holds the URL, which may hold a token: keep the kind only.
 		if resp != nil && refusal(resp.StatusCode) {
-			return nil, signal.Message{}, fmt.Errorf("%w (status %d)", room.ErrRefused, resp.StatusCode)
+			return dialed{}, fmt.Errorf("%w (status %d)", room.ErrRefused, resp.StatusCode)
 		}
-		return nil, signal.Message{}, room.ErrUnreachable
+		return dialed{}, room.ErrUnreachable
 	}
 	conn.SetReadLimit(signal.MaxMessage)
 	hello := signal.Message{Type: signal.Hello, Token: p.Token, Peer: p.Peer, Name: "Kiosk", Role: signal.Kiosk}
 	welcome, err := greet(ctx, conn, hello)
 	if err != nil {
 		_ = conn.CloseNow() // already failing: err says why
-		return nil, signal.Message{}, err
+		return dialed{}, err
 	}
-	return conn, welcome, nil
+	own, _ := local.Load().(string)
+	host, _, _ := net.SplitHostPort(own) // none where the client is a test's
+	return dialed{conn, host, welcome}, nil
 }
 
 // refusal tells the answers that asking again will not change from those of a
@@ -141,6 +157,8 @@ type directRoom struct {
 
 	// Below: run's goroutine only.
 	conn     *websocket.Conn // nil while the signalling is away
+	local    string          // our address of it
+	given    bool            // it was given up, its reader will say so
 	remotes  map[string]*remote
 	outbox   []room.Message // the newest that mail brought
 	closed   bool           // Closed has been sent
@@ -240,7 +258,7 @@ func (r *directRoom) run(welcome signal.Message) {
 	defer r.end()
 	in := r.startReader(r.conn)
 	r.greetAll(welcome.Peers)
-	var redial <-chan dialed
+	var redial <-chan redialed
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
@@ -273,7 +291,7 @@ func (r *directRoom) run(welcome signal.Message) {
 				r.bar(d.err)
 				break
 			}
-			r.conn = d.conn
+			r.conn, r.local, r.given = d.conn, d.local, false
 			r.joins++
 			in = r.startReader(d.conn)
 			if r.leaving {
@@ -282,6 +300,7 @@ func (r *directRoom) run(welcome signal.Message) {
 			}
 			r.params.Events(room.SignallingBack{})
 			r.greetAll(d.welcome.Peers)
+			r.look()
 		}
 		if r.closed {
 			return

@@ -235,9 +235,10 @@ const gatherWait = 30 * time.Millisecond
 // offer sends an offer; restart keeps the connection and asks for new ICE
 // credentials (RFC 8445, section 9).
 func (r *directRoom) offer(rem *remote, restart bool) {
-	gathered := webrtc.GatheringCompletePromise(rem.pc)
-	o, err := rem.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
+	var gathered <-chan struct{}
+	o, err := rem.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart}) // a restart begins to gather here
 	if err == nil {
+		gathered = webrtc.GatheringCompletePromise(rem.pc)
 		err = rem.pc.SetLocalDescription(o)
 	}
 	if err != nil {

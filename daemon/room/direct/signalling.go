@@ -95,27 +95,30 @@ func (r *directRoom) startReader(conn *websocket.Conn) <-chan signal.Message {
 	return in
 }
 
-type dialed struct {
-	conn    *websocket.Conn
-	welcome signal.Message
-	err     error
+type redialed struct {
+	dialed
+	err error
 }
 
 // startRedial tries until it is in, refused, or the room is left.
-func (r *directRoom) startRedial() <-chan dialed {
-	out := make(chan dialed)
+func (r *directRoom) startRedial() <-chan redialed {
+	out := make(chan redialed)
+	// The first packet of a TCP connection is repeated ever less often, so a fresh try
+	// is sooner through when the way is open again; a way that is only slow gets its
+	// time too.
+	tries := [...]time.Duration{1500 * time.Millisecond, 1500 * time.Millisecond, dialTimeout}
 	r.wg.Go(func() {
 		wait := redialFirst
-		for {
+		for n := 0; ; n++ {
 			try, done := r.server.try(r.life)
-			conn, welcome, err := r.provider.dial(try, r.params)
+			d, err := r.provider.dial(try, r.params, tries[n%len(tries)])
 			if err == nil || errors.Is(err, room.ErrRefused) {
 				done()
 				select {
-				case out <- dialed{conn, welcome, err}:
+				case out <- redialed{d, err}:
 				case <-r.life.Done():
 					if err == nil {
-						_ = conn.CloseNow() // left meanwhile
+						_ = d.conn.CloseNow() // left meanwhile
 					}
 				}
 				return

@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"context"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -18,9 +19,9 @@ const (
 	// quietMost is the silence of the room's server, which is asked each pingEvery,
 	// after which nothing is begun that needs it.
 	quietMost = 2 * time.Second
-	// staleAfter is the silence after which a network that moved has the connection
-	// to it made anew: TCP would wait for its own timer.
-	staleAfter = 1500 * time.Millisecond
+	// proveWithin is how long the connection to it may take to answer once the network
+	// has moved; else it is made anew. TCP would wait for its own timer.
+	proveWithin = 700 * time.Millisecond
 	// movedFor is how long after the network moved the own addresses are looked up.
 	movedFor    = 2 * time.Second
 	repairsMost = 16 // waiting for run; who wants one asks again
@@ -113,7 +114,11 @@ func (r *directRoom) look() {
 	}
 	now := time.Now()
 	own := r.addresses(now)
-	e := room.Signs{Signalling: r.conn != nil && r.server.quiet() < quietMost, Joins: r.joins}
+	if own != nil && r.there() && r.local != "" && !own[r.local] {
+		r.cut()
+	}
+	quiet := r.server.quiet()
+	e := room.Signs{Signalling: r.there() && quiet < quietMost, Quiet: quiet, Joins: r.joins}
 	for _, rem := range r.remotes {
 		s := room.Sign{ID: rem.who.ID, Connection: rem.number, Waiting: rem.waiting}
 		if rem.pc != nil {
@@ -194,16 +199,28 @@ func (r *directRoom) repairs() {
 
 // hurry reaches for the room's server at once, where it is not heard.
 func (r *directRoom) hurry() {
-	switch {
-	case r.conn == nil:
+	if !r.there() {
 		r.server.hurry()
-	case r.server.quiet() > staleAfter:
-		r.cut()
+		return
 	}
+	conn := r.conn
+	r.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(r.life, proveWithin)
+		defer cancel()
+		if conn.Ping(ctx) != nil {
+			_ = conn.CloseNow() // it is given up: how it ends tells nobody anything
+			return
+		}
+		r.server.heard()
+	})
 }
+
+// there says whether there is a connection to the room's server that was not given up.
+func (r *directRoom) there() bool { return r.conn != nil && !r.given }
 
 // cut has the connection to the room's server made anew; its reader tells run.
 func (r *directRoom) cut() {
+	r.given = true
 	conn := r.conn
 	r.wg.Go(func() { _ = conn.CloseNow() }) // it is given up: how it ends tells nobody anything
 }
@@ -211,7 +228,7 @@ func (r *directRoom) cut() {
 // restart looks for another path on rem's connection.
 func (r *directRoom) restart(rem *remote) {
 	switch {
-	case rem == nil || rem.pc == nil || r.conn == nil || rem.waiting:
+	case rem == nil || rem.pc == nil || !r.there() || rem.waiting:
 	case rem.unlisted: // it answers nobody
 		r.part(rem.who.ID, room.ReasonLost)
 	case rem.pc.SignalingState() == webrtc.SignalingStateStable:
@@ -228,7 +245,7 @@ func (r *directRoom) restart(rem *remote) {
 // renew makes rem's connection anew.
 func (r *directRoom) renew(rem *remote) {
 	switch {
-	case rem == nil || r.conn == nil:
+	case rem == nil || !r.there():
 	case rem.unlisted:
 		r.part(rem.who.ID, room.ReasonLost)
 	default:
@@ -240,7 +257,7 @@ func (r *directRoom) renew(rem *remote) {
 // rejoin gives up everything but our identity. Whoever is there is met anew by the
 // welcome.
 func (r *directRoom) rejoin() {
-	if r.conn == nil {
+	if !r.there() {
 		return
 	}
 	r.log.Warn("nobody is heard, joining the room anew")

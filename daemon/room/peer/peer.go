@@ -8,6 +8,7 @@ package peer
 
 import (
 	"cmp"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"slices"
@@ -63,6 +64,11 @@ type Options struct {
 	// such as kiosk0.
 	IgnoreInterfaces []string
 	ICEServers       []webrtc.ICEServer
+	// RelayOnly takes no way but one through a TURN server. Ignored for LoopbackOnly.
+	RelayOnly bool
+	// Roots are the authorities trusted for TURN over TLS; nil: the system's. TURN over
+	// DTLS (turns: with transport=udp) knows the system's only.
+	Roots *x509.CertPool
 	// Timing of ICE; a zero field takes this package's default. Ignored for LoopbackOnly.
 	Timing Timing
 	// Video are the MIME types of the video codecs, in the order of our preference;
@@ -150,10 +156,21 @@ func NewPaced(o Options) (*webrtc.PeerConnection, *paced.Flow, error) {
 			return nil, nil, fmt.Errorf("cannot set up the RTP interceptors: %w", err)
 		}
 	}
+	net, err := newFresh()
+	if err != nil {
+		return nil, nil, err
+	}
+	engine := settings(o)
+	engine.SetNet(net)
+	engine.SetICEProxyDialer(newTurnDialer(o.ICEServers, o.Roots))
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry),
-		webrtc.WithSettingEngine(settings(o)))
+		webrtc.WithSettingEngine(engine))
+	policy := webrtc.ICETransportPolicyAll
+	if o.RelayOnly && !o.LoopbackOnly {
+		policy = webrtc.ICETransportPolicyRelay
+	}
 	pc, err := api.NewPeerConnection(webrtc.Configuration{
-		ICEServers: o.ICEServers, BundlePolicy: webrtc.BundlePolicyMaxBundle,
+		ICEServers: o.ICEServers, ICETransportPolicy: policy, BundlePolicy: webrtc.BundlePolicyMaxBundle,
 		RTCPMuxPolicy: webrtc.RTCPMuxPolicyRequire,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
@@ -33,8 +34,9 @@ type Who struct {
 	Role       signal.Role
 	Packet     func(kind webrtc.RTPCodecType, p *rtp.Packet) // gets every packet that arrives; may be nil
 	Send       []webrtc.TrackLocal
-	// Deaf answers no offer. Mute knows no pings.
-	Deaf, Mute bool
+	// Deaf answers no offer. Mute knows no pings. Unreporting says nothing of what
+	// arrives: it sends no RTCP.
+	Deaf, Mute, Unreporting bool
 }
 
 // Clinician is the far side.
@@ -144,7 +146,7 @@ func (c *Clinician) answer(m signal.Message) {
 		if c.pc != nil {
 			_ = c.pc.GracefulClose()
 		}
-		pc, err := peer.New(peer.Options{Loopback: true})
+		pc, err := c.connection()
 		if err != nil {
 			c.t.Error(err)
 			return
@@ -196,6 +198,21 @@ func (c *Clinician) answer(m signal.Message) {
 	}
 	<-gathered
 	c.Say(signal.Message{Type: signal.Answer, To: m.From, SDP: c.pc.LocalDescription().SDP})
+}
+
+// connection makes the far end of a connection.
+func (c *Clinician) connection() (*webrtc.PeerConnection, error) {
+	if !c.who.Unreporting {
+		return peer.New(peer.Options{Loopback: true})
+	}
+	media := &webrtc.MediaEngine{}
+	if err := media.RegisterDefaultCodecs(); err != nil {
+		return nil, err
+	}
+	var engine webrtc.SettingEngine
+	engine.SetIncludeLoopbackCandidate(true)
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(engine), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+	return api.NewPeerConnection(webrtc.Configuration{})
 }
 
 // takeChat keeps the channel that the kiosk made. Frames that nobody reads in
