@@ -64,6 +64,7 @@ type kiosk struct {
 	ending  func() bool // the daemon is on its way out
 
 	callOptions call.Options // for a loopback call like the call
+	entered     stateCounts
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
@@ -171,6 +172,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Version: version, Model: k.runner.Model, Devices: k.devices.List, Conditions: k.health.List,
 		Statistics: func() any { return k.call.History() }, States: k.states, Log: k.memory,
 	}
+	started := time.Now()
 	auth, err := apipeer.NewAuth()
 	if err != nil {
 		return fmt.Errorf("cannot find out who may do what: %w", err)
@@ -180,7 +182,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
 		Audit: k.audit, Denied: k.denied, Config: func() any { return k.cfg.Shown() },
-		Check: k.checker().Run,
+		Check: k.checker().Run, Metrics: func() ([]byte, error) { return k.metrics(version.Version, started) },
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
@@ -207,6 +209,7 @@ func (k *kiosk) deviceChanged() { k.work.recheck() }
 func (k *kiosk) published(s session.Snapshot) {
 	k.devices.Session(s.Model.Running(), s.Model.Muted) // before anything can see a session
 	k.states.Note(s.Model)
+	k.entered.note(s.Model)
 	k.api.Publish(s)
 	if s.Model.Unauthorized {
 		k.health.Set("backend_unauthorized", apitype.SeverityWarning,

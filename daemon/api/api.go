@@ -22,6 +22,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kioskd/daemon/api/apitype"
@@ -85,7 +86,9 @@ type Deps struct {
 	// Config gives the settings, without secrets, as something for encoding/json.
 	Config func() any
 	// Check runs checks for whom by names. Errors are *apitype.Problem.
-	Check   func(ctx context.Context, req apitype.ChecksRequest, by string) (apitype.Checks, error)
+	Check func(ctx context.Context, req apitype.ChecksRequest, by string) (apitype.Checks, error)
+	// Metrics gives all figures as Prometheus reads them, the Server's own among them.
+	Metrics func() ([]byte, error)
 	Version apitype.Version
 	Auth    peer.Auth
 	Log     *slog.Logger
@@ -116,6 +119,8 @@ type Server struct {
 	routes   []route
 	document []byte // openapi.json
 	denials  *denial.Teller
+	counts   *counts
+	listener atomic.Pointer[peer.Listener] // of Run
 
 	mu       sync.Mutex
 	stopping bool
@@ -128,7 +133,7 @@ func New(d Deps) (*Server, error) {
 		"Session": d.Session == nil, "Views": d.Views == nil, "Tools": d.Tools == nil, "Devices": d.Devices == nil,
 		"Health": d.Health == nil, "Log": d.Log == nil, "Report": d.Report == nil, "Reports": d.Reports == nil,
 		"ReadReport": d.ReadReport == nil, "Audit": d.Audit == nil, "Denied": d.Denied == nil, "Config": d.Config == nil,
-		"Check": d.Check == nil,
+		"Check": d.Check == nil, "Metrics": d.Metrics == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("cannot make the control API without Deps.%s", name)
@@ -137,6 +142,7 @@ func New(d Deps) (*Server, error) {
 	s := &Server{deps: d, denials: denial.New(d.Log, d.Denied)}
 	s.hub = stream.New(s.statusOf, d.Session.Model)
 	s.routes = s.table()
+	s.counts = newCounts(s.routes)
 	var err error
 	s.document, err = describe(d.Version.Version, s.routes)
 	return s, err
@@ -171,8 +177,13 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		ConnContext:       peer.ConnContext,
 		ErrorLog:          slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
 	}
+	counted := peer.NewListener(ln, s.deps.Auth, func(p peer.Peer, code, what string) {
+		s.counts.refused.Add(1)
+		s.denials.Log(p, code, what)
+	})
+	s.listener.Store(counted)
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(peer.NewListener(ln, s.deps.Auth, s.denials.Log)) }()
+	go func() { failed <- srv.Serve(counted) }()
 	err := s.wait(ctx, failed)
 	s.hub.Close()
 	grace, done := context.WithTimeout(base, stopTimeout)
