@@ -70,6 +70,13 @@ nightly: build ## the same 100 times each
 	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 2h $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
+load: build ## the control API under load, a minute each: readers, writers, stalled streams, slow heads, 1,000 dialers
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 10m $(AS_ROOT) ./daemon/api/load | grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+promtool: MORE_PACKAGES := prometheus
+promtool: setup ## have Prometheus's own linter read the metrics
+	KIOSKD_PROMTOOL=1 go test -count 1 -run '^TestMetrics$$' ./daemon
+
 bench: MORE_PACKAGES := $(BENCH_PACKAGES)
 bench: build ## what encoding and whole calls cost, beside mediadevices, GStreamer, libvpx and Chromium
 	go build -trimpath -o bin/ ./cmd/bench
@@ -92,4 +99,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
 
-.PHONY: help setup build demo test rows figures faults nightly bench vm lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly load promtool bench vm lint fuzz clean
