@@ -80,6 +80,12 @@ kill: build ## 1,000 kill -9 at random moments and 100 at each named point of th
 crash: build ## 100,000 images of power cuts, 10,000 damaged stores, and an error at every call that writes
 	KIOSKD_CRASH=100000 KIOSKD_DAMAGED=10000 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^Test(PowerCut|Damaged|EveryCallFails|EveryPrefix|FullDisk)' ./store | $(VERDICT)
 	KIOSKD_CRASH=1 go test -count 1 -v -timeout 15m $(AS_ROOT) -run '^Test(Damaged|Full|Failed)' ./cmd/kioskd | $(VERDICT)
+load: build ## the control API under load, a minute each: readers, writers, stalled streams, slow heads, 1,000 dialers
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 10m $(AS_ROOT) ./daemon/api/load | grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+promtool: MORE_PACKAGES := prometheus
+promtool: setup ## have Prometheus's own linter read the metrics
+	KIOSKD_PROMTOOL=1 go test -count 1 -run '^TestMetrics$$' ./daemon
 
 bench: MORE_PACKAGES := $(BENCH_PACKAGES)
 bench: build ## what encoding and whole calls cost, beside mediadevices, GStreamer, libvpx and Chromium
@@ -153,4 +159,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build systemd/lab/build || $(SUDO) rm -rf bin demo systemd/vm/build systemd/lab/build
 
-.PHONY: help setup build demo test rows figures faults nightly walk soak kill crash bench vm deb deb-pack newer-deb lab lab-programs lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly walk soak kill crash load promtool bench vm deb deb-pack newer-deb lab lab-programs lint fuzz clean

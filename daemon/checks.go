@@ -65,6 +65,7 @@ func (k *kiosk) rehearse(ctx context.Context, lasts time.Duration, by string) (c
 			return err
 		}
 		out = mediaOf(follow(ctx, receiver, from.Live, lasts), from.Live())
+		out.Trouble = from.Trouble()
 		return nil
 	})
 	return out, err

@@ -68,6 +68,7 @@ type kiosk struct {
 	settings    settings
 	faults      faults
 	callOptions call.Options // for a loopback call like the call
+	entered     stateCounts
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
@@ -197,6 +198,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Version: version, Model: k.runner.Model, Devices: k.devices.List, Conditions: k.health.List,
 		Statistics: func() any { return k.call.History() }, States: k.states, Log: k.memory,
 	}
+	started := time.Now()
 	auth, err := apipeer.NewAuth()
 	if err != nil {
 		return fmt.Errorf("cannot find out who may do what: %w", err)
@@ -208,6 +210,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Devices: func() []apitype.Device { k.faults.pass("api"); return k.devices.List() },
 		Audit:   k.audit, Denied: k.denied, Config: func() any { return k.settings.now().Shown() }, Reload: k.reload,
 		Safe: func() bool { return k.safety.on() }, Check: k.checker().Run,
+		Metrics: func() ([]byte, error) { return k.metrics(version.Version, started) },
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
@@ -242,6 +245,7 @@ func (k *kiosk) published(s session.Snapshot) {
 	if s.Model.Final() {
 		k.sender.Poke() // how the call went can go out
 	}
+	k.entered.note(s.Model)
 	k.api.Publish(s)
 	if !s.Model.Running() {
 		k.oneWay.clear()

@@ -31,7 +31,7 @@ var errCallTest = errors.New("cannot call this a good call: see above")
 
 // Run does it.
 func (c *callTestCmd) Run(e *env) error {
-	got, err := e.kiosk.Checks(e.ctx, apitype.CheckMedia, c.Seconds)
+	got, err := e.kiosk.Checks(e.ctx, apitype.ChecksRequest{Only: apitype.CheckMedia, Seconds: c.Seconds})
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 // doctorCmd checks everything.
 type doctorCmd struct {
 	Config string `help:"The daemon's settings file. Default: ${config}." default:"${config}" placeholder:"PATH"`
+	Quick  bool   `help:"Leave the loopback call out, which takes some seconds."`
 	JSON   bool   `name:"json" help:"Print as JSON."`
 }
 
@@ -29,7 +30,7 @@ var errSick = errors.New("cannot call the kiosk well: see above")
 
 // Run does it.
 func (c *doctorCmd) Run(e *env) error {
-	d := &doctor{env: e, host: host.New(os.Getenv), path: c.Config}
+	d := &doctor{env: e, host: host.New(os.Getenv), path: c.Config, quick: c.Quick}
 	out := apitype.Checks{OK: true, Checks: d.examine(e.ctx)}
 	out.OK = !slices.ContainsFunc(out.Checks, func(c apitype.Check) bool { return c.Result == apitype.CheckFail })
 	err := c.print(e, out)
@@ -72,8 +73,9 @@ func checkLines(c apitype.Check) []string {
 // doctor is one examination.
 type doctor struct {
 	*env
-	host *host.Host
-	path string
+	host  *host.Host
+	path  string
+	quick bool // without the loopback call
 }
 
 // examine asks the settings file, the daemon, and the machine around it.
@@ -85,6 +87,7 @@ func (d *doctor) examine(ctx context.Context) []apitype.Check {
 	switch {
 	case daemon.Result == apitype.CheckPass:
 		out = append(out, d.asked(ctx)...)
+		facts.CameraBusy = slices.ContainsFunc(out, func(c apitype.Check) bool { return c.Fault == "camera_busy" })
 		facts.Version = status.Version.Version
 		if after, err := d.kiosk.Status(ctx); err == nil { // the checks have looked at the devices
 			status = after
@@ -160,7 +163,7 @@ func (d *doctor) daemon(ctx context.Context) (apitype.Status, apitype.Check) {
 
 // asked has the daemon run its checks.
 func (d *doctor) asked(ctx context.Context) []apitype.Check {
-	got, err := d.kiosk.Checks(ctx, "", 0)
+	got, err := d.kiosk.Checks(ctx, apitype.ChecksRequest{Without: either(d.quick, apitype.CheckMedia, "")})
 	if err != nil {
 		return []apitype.Check{{Code: "checks", Result: apitype.CheckFail, Fault: "checks_failed", Message: err.Error(), Command: "kioskctl doctor"}}
 	}

@@ -58,6 +58,7 @@ type cli struct {
 	Doctor      doctorCmd      `cmd:"" help:"Check everything that a call needs, and name the command that mends what is wrong."`
 	Call        callCmd        `cmd:"" help:"Try a call without anybody."`
 	Logs        logsCmd        `cmd:"" help:"Print what kioskd wrote into the journal."`
+	Metrics     metricsCmd     `cmd:"" help:"Print figures as Prometheus reads them, for node_exporter's textfile collector."`
 
 	Manual     manualCmd     `cmd:"" hidden:"" help:"Print the manual page."`
 	Completion completionCmd `cmd:"" hidden:"" help:"Print a shell's completions."`

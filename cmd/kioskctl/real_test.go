@@ -28,7 +28,7 @@ const binEnv = "KIOSKD_BIN"
 // more inside private namespaces, where cameras can be plugged.
 func TestRootReal(t *testing.T) {
 	if !stage.Inside() {
-		outside(t)
+		outside(t, "TestRootReal")
 		return
 	}
 	if err := stage.Settle(true); err != nil {
@@ -43,10 +43,11 @@ func TestRootReal(t *testing.T) {
 	}
 }
 
-func outside(t *testing.T) {
+// outside runs a test once more, inside private namespaces.
+func outside(t *testing.T, name string) {
 	if os.Getenv(binEnv) == "" {
 		dir := t.TempDir()
-		for _, p := range []string{"kioskd", "kioskscreen", "clinicsim", "fakecam"} {
+		for _, p := range []string{"kioskd", "kioskctl", "kioskscreen", "clinicsim", "fakecam"} {
 			cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, p), "kioskd/cmd/"+p)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("cannot build %s: %v\n%s", p, err, out)
@@ -54,7 +55,7 @@ func outside(t *testing.T) {
 		}
 		t.Setenv(binEnv, dir)
 	}
-	code, err := stage.Enter([]string{"-test.run=^TestRootReal$", "-test.v=" + strconv.FormatBool(testing.Verbose()), "-test.timeout=3m"}, true)
+	code, err := stage.Enter([]string{"-test.run=^" + name + "$", "-test.v=" + strconv.FormatBool(testing.Verbose()), "-test.timeout=3m"}, true)
 	if err != nil || code != 0 {
 		t.Fatalf("inside it ended with code %d, %v", code, err)
 	}

@@ -22,7 +22,8 @@ func (s *Server) postChecks(w http.ResponseWriter, r *http.Request) error {
 	if _, err := wire.ReadJSON(w, r, &req, hint); err != nil {
 		return err
 	}
-	if req.Only != "" && !slices.Contains(apitype.CheckCodes(), req.Only) {
+	known := append(apitype.CheckCodes(), "")
+	if !slices.Contains(known, req.Only) || !slices.Contains(known, req.Without) {
 		return apitype.NewProblem(http.StatusBadRequest, apitype.CodeBadJSON, "cannot check this: there is no such check", hint)
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(checksTimeout))

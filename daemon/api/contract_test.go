@@ -325,6 +325,8 @@ var requests = []struct {
 	{"POST", "/v1/checks", `{}`, true, false},
 	{"POST", "/v1/checks", `{"only":"clock"}`, true, false},
 	{"POST", "/v1/checks", `{"only":"disk","seconds":30}`, true, false},
+	{"POST", "/v1/checks", `{"without":"media"}`, true, false},
+	{"POST", "/v1/checks", `{"without":"shoes"}`, false, false},
 	{"POST", "/v1/checks", `{"only":"shoes"}`, false, false},
 	{"POST", "/v1/checks", `{"only":["clock"]}`, false, false},
 	{"POST", "/v1/checks", `{"seconds":0}`, false, false},

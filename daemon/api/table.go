@@ -77,6 +77,8 @@ func (s *Server) otherRows() []route {
 	reload.role, reload.about.Key, reload.about.Answer.Description = peer.Technician, false, "what changed"
 	checks := command("POST", "/v1/checks", s.postChecks, "Check what a call needs; an empty body runs all checks.", may(apitype.ChecksRequest{})).answers(apitype.Checks{})
 	checks.stream, checks.about.Key, checks.about.Answer.Description = true, false, "how each check went"
+	figures := read("/v1/metrics", peer.Screen, s.getMetrics, "Figures as Prometheus reads them.", nil)
+	figures.about.Answer.Type = apitype.TypeMetrics
 	views := whep.Handler{Views: s.deps.Views}
 	return []route{
 		read("/v1/status", peer.Screen, s.getStatus, "Session, devices, conditions and version at once.", apitype.Status{}),
@@ -86,6 +88,7 @@ func (s *Server) otherRows() []route {
 		view("PATCH", "/v1/views/{id}", views.Patch, "Trickled candidates of a view.", apitype.TypeSDPFragment, http.StatusNoContent),
 		view("DELETE", "/v1/views/{id}", views.Delete, "End a view.", "", http.StatusOK),
 		checks,
+		figures,
 		read("/v1/health", peer.Screen, s.getHealth, "What is wrong right now.", apitype.Health{}),
 		read("/v1/openapi.json", peer.Screen, s.getOpenAPI, "This description.", nil),
 		read("/v1/reports", peer.Technician, s.getReports, "Issue reports that wait to be sent, oldest first.", apitype.Reports{}),

@@ -63,7 +63,7 @@ func New(o Options) *Checker {
 // defaultSeconds is how long the check of the media lasts.
 const defaultSeconds = 3
 
-// Run runs all checks, or the one that req names, for whom by names (it goes into the
+// Run runs all checks, or those that req leaves over, for whom by names (it goes into the
 // audit). Errors are *apitype.Problem: check_running, session_active where only the
 // media were to be checked, or what the loopback call refuses with.
 func (c *Checker) Run(ctx context.Context, req apitype.ChecksRequest, by string) (apitype.Checks, error) {
@@ -74,7 +74,7 @@ func (c *Checker) Run(ctx context.Context, req apitype.ChecksRequest, by string)
 		return apitype.Checks{}, apitype.NewProblem(http.StatusConflict, apitype.CodeCheckRunning,
 			"cannot check: another check runs", "try again in some seconds")
 	}
-	wanted := func(code string) bool { return req.Only == "" || req.Only == code }
+	wanted := func(code string) bool { return code != req.Without && (req.Only == "" || req.Only == code) }
 	var found []finding
 	found = append(found, c.checkDevices(wanted)...)
 	if wanted(apitype.CheckNetwork) && c.o.Network != nil {

@@ -170,6 +170,9 @@ func TestMedia(t *testing.T) {
 		{check.Media{}, "fail", "media_none"},
 		{change(func(m *check.Media) { m.Sound = 0 }), "fail", "media_no_sound"},
 		{change(func(m *check.Media) { m.Live = 0 }), "warn", "media_slate"},
+		{change(func(m *check.Media) { m.Live, m.Trouble = 0, "missing" }), "warn", "media_slate"},
+		{change(func(m *check.Media) { m.Live, m.Trouble = 0, "busy" }), "fail", "camera_busy"},
+		{change(func(m *check.Media) { m.Trouble = "hung" }), "pass", ""}, // it gave pictures
 		{change(func(m *check.Media) { m.Lost = 1 }), "warn", "media_lost"},
 		{change(func(m *check.Media) { m.Frames = 7 }), "warn", "media_slow"},
 		{change(func(m *check.Media) { m.Latency9 = time.Second }), "warn", "media_late"},

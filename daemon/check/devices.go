@@ -53,6 +53,9 @@ func judgeDevice(kind string, list []apitype.Device) finding {
 	return f
 }
 
+// anyCamera is a shell's pattern of the cameras' nodes.
+const anyCamera = "/dev/video*"
+
 // deviceCommand mends what is wrong with a device, or shows what a hand has to mend.
 func deviceCommand(kind string, d apitype.Device) string {
 	camera := kind == apitype.KindCamera
@@ -63,7 +66,9 @@ func deviceCommand(kind string, d apitype.Device) string {
 		}
 		return "usermod -aG audio kioskd && systemctl restart kioskd"
 	case apitype.DeviceBusy:
-		if camera {
+		if camera && d.Path == anyCamera {
+			return "fuser -v " + anyCamera
+		} else if camera {
 			return "fuser -v " + Quote(d.Path)
 		}
 		return "fuser -v /dev/snd/*"

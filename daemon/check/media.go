@@ -25,6 +25,7 @@ type Media struct {
 	RMS      float64       // of the sound that came, 0 to 1
 	Peak     float64
 	Codec    string // "video/H264"
+	Trouble  string // how the camera was at the end, a state of apitype.Device; "": well
 }
 
 // Bounds of a good loopback call.
@@ -76,6 +77,10 @@ func judgeMedia(m Media) finding {
 		f = fail(code, "media_none", "journalctl -u kioskd -n 50")
 	case m.Sound == 0:
 		f = fail(code, "media_no_sound", "journalctl -u kioskd -n 50")
+	case m.Live == 0 && m.Trouble != "" && m.Trouble != apitype.DeviceMissing:
+		// What a look does not see: a camera lets everybody look while one program streams.
+		f = fail(code, "camera_"+m.Trouble, deviceCommand(apitype.KindCamera, apitype.Device{State: m.Trouble, Path: anyCamera}))
+		f.words = "device." + f.fault
 	case m.Live == 0:
 		f = warn(code, "media_slate", "kioskctl devices")
 	case m.Lost > 0:

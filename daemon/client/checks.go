@@ -14,17 +14,19 @@ import (
 // checksTimeout is longer than the daemon's own bound of a run.
 const checksTimeout = 80 * time.Second
 
-// Checks has the daemon check what a call needs: all of it, or the one check that only
-// names, its media for so many seconds (0: as many as the daemon thinks right). A
+// Checks has the daemon check what a call needs; the zero request asks for all of it. A
 // check that fails is no error; a run that is refused is a *apitype.Problem of code
 // check_running or session_active.
-func (c *Client) Checks(ctx context.Context, only string, seconds int) (apitype.Checks, error) {
+func (c *Client) Checks(ctx context.Context, r apitype.ChecksRequest) (apitype.Checks, error) {
 	body := map[string]any{} // a field that is zero is left out
-	if only != "" {
-		body["only"] = only
+	if r.Only != "" {
+		body["only"] = r.Only
 	}
-	if seconds != 0 {
-		body["seconds"] = seconds
+	if r.Without != "" {
+		body["without"] = r.Without
+	}
+	if r.Seconds != 0 {
+		body["seconds"] = r.Seconds
 	}
 	ctx, cancel := context.WithTimeout(ctx, checksTimeout)
 	defer cancel()

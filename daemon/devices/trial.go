@@ -3,6 +3,8 @@ package devices
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"kioskd/capture"
@@ -19,8 +21,10 @@ const trialUse = "check"
 type Sources struct {
 	Camera     func(ctx context.Context, put func(*capture.Frame))
 	Microphone func(ctx context.Context, put func([]int16, time.Time))
-	// Live counts the pictures that a camera gave, slates not among them.
-	Live func() uint64
+	// Live counts the pictures that a camera gave, slates not among them; Trouble is why
+	// it gives none now, a state of apitype.Device; "": nothing is known to be wrong.
+	Live    func() uint64
+	Trouble func() string
 }
 
 // Trial has do use the camera and the microphone that a call would use, until it is
@@ -48,14 +52,19 @@ func (d *Devices) Trial(ctx context.Context, by string, do func(context.Context,
 		return unavailable(err)
 	}
 	d.o.Shown()
-	k := d.trialKeeper()
+	var code atomic.Value // camera.Code
+	k := d.trialKeeper(func(s camera.State) { code.Store(s.Code) })
 	err := do(ctx, Sources{
 		Camera: func(ctx context.Context, put func(*capture.Frame)) {
 			if err := k.Run(ctx, put); err != nil {
 				d.log.Error("the camera did not close cleanly", "error", err)
 			}
 		},
-		Live:       func() uint64 { return k.Stats().Frames },
+		Live: func() uint64 { return k.Stats().Frames },
+		Trouble: func() string {
+			c, _ := code.Load().(camera.Code)
+			return strings.TrimPrefix(cameraCondition(c), "camera_") // its conditions are named after the states
+		},
 		Microphone: func(ctx context.Context, put func([]int16, time.Time)) { d.tryMicrophoneFor(ctx, mic, put) },
 	})
 	if cause := context.Cause(ctx); cause != nil { // it did not fail, it was ended
@@ -96,7 +105,7 @@ func (d *Devices) endTrial(tools []*tool) {
 
 // trialKeeper keeps the camera that a call would use first, apart from the call's own:
 // no condition comes of it.
-func (d *Devices) trialKeeper() *camera.Keeper {
+func (d *Devices) trialKeeper(changed func(camera.State)) *camera.Keeper {
 	return camera.NewKeeper(camera.KeeperConfig{
 		Choose: func() (camera.Config, error) {
 			d.mu.Lock()
@@ -110,7 +119,7 @@ func (d *Devices) trialKeeper() *camera.Keeper {
 			}
 			return d.config(*c), nil
 		},
-		Width: d.cfg.Camera.Width, Height: d.cfg.Camera.Height, Log: d.log, Prober: d.prober,
+		Width: d.cfg.Camera.Width, Height: d.cfg.Camera.Height, Changed: changed, Log: d.log, Prober: d.prober,
 		Slate: []string{d.o.Words.Text("slate.camera_missing")},
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"kioskd/daemon/api/peer"
 	"kioskd/daemon/check"
 	"kioskd/daemon/health"
+	"kioskd/daemon/metrics"
 	"kioskd/daemon/session"
 	"kioskd/daemon/session/runner"
 )
@@ -131,6 +132,7 @@ func startAt(socket string, consent bool, store *Store) (*Kiosk, error) {
 		},
 		Config:  func() any { return map[string]any{"session": map[string]any{"wait_seconds": 900}} },
 		Check:   k.checks.Run,
+		Metrics: func() ([]byte, error) { return metrics.Write(k.API.Metrics()) },
 		Version: apitype.Version{Version: "test"},
 		Auth:    peer.Auth{ScreenGID: ScreenGID, TechnicianGID: TechnicianGID, OwnUID: uint32(os.Geteuid())},
 	})

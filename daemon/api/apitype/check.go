@@ -48,6 +48,8 @@ type Checks struct {
 type ChecksRequest struct {
 	// Only runs this one.
 	Only string `json:"only" need:"may" enum:"camera,microphone,speaker,network,dns,backend,token,clock,disk,media"`
+	// Without leaves this one out.
+	Without string `json:"without" need:"may" enum:"camera,microphone,speaker,network,dns,backend,token,clock,disk,media"`
 	// Seconds is how long the check of the media lasts.
 	Seconds int `json:"seconds" need:"may" min:"1" max:"30"` // left out: 3
 }

@@ -13,7 +13,7 @@ import (
 	"kioskd/daemon/api/apitype"
 )
 
-// The user and the groups of the package.
+// The daemon's user, and program, and the groups of the package.
 const (
 	daemonUser      = "kioskd"
 	groupScreen     = "kiosk"

@@ -16,18 +16,25 @@ const maxHolders = 4
 // holder is a process that has a device open.
 type holder struct{ pid, name, unit string }
 
-// holders names the programs that hold the devices that the daemon called busy.
-func (h *Host) holders(devices []apitype.Device) []apitype.Check {
+// holders names the programs that hold the devices that the daemon called busy. A
+// camera may be looked at while another program streams from it, so that the list of
+// devices does not call it busy: cameraBusy says that the loopback call found so.
+func (h *Host) holders(devices []apitype.Device, cameraBusy bool) []apitype.Check {
 	var out []apitype.Check
 	for _, d := range devices {
-		if d.State != apitype.DeviceBusy {
+		hidden := cameraBusy && d.Kind == apitype.KindCamera && d.State == apitype.DeviceOK
+		if d.State != apitype.DeviceBusy && !hidden {
 			continue
 		}
 		path := d.Path
 		if d.Kind != apitype.KindCamera {
 			path = h.path("dev", "snd") + "/" // of a sound card: any of its nodes
 		}
-		out = append(out, judgeHolders(d, h.holding(path), h.UID))
+		found := h.holding(path)
+		if hidden && len(found) == 0 && h.UID == 0 {
+			continue // it is another one
+		}
+		out = append(out, judgeHolders(d, found, h.UID))
 	}
 	return out
 }
@@ -62,23 +69,46 @@ func holderWords(found []holder) string {
 // in a slash. Those of other users are only seen by root (proc(5), /proc/pid/fd).
 func (h *Host) holding(path string) []holder {
 	var out []holder
+	if real, err := filepath.EvalSymlinks(path); err == nil && !strings.HasSuffix(path, "/") {
+		path = real // links of udev's, as in /dev/v4l/by-id
+	}
 	h.processes(func(pid string) bool {
 		fds, err := os.ReadDir(h.path("proc", pid, "fd"))
 		if err != nil {
 			return true // another user's, or gone
 		}
 		for _, fd := range fds {
-			target, err := os.Readlink(h.path("proc", pid, "fd", fd.Name()))
-			if err != nil || target != path && (!strings.HasSuffix(path, "/") || !strings.HasPrefix(target, path)) {
+			if !holds(h.path("proc", pid, "fd", fd.Name()), path) {
 				continue
 			}
 			name, _ := h.read("proc", pid, "comm") // gone just now: it has no name
+			if name == daemonUser {
+				continue // kioskd looks at it itself
+			}
 			out = append(out, holder{pid: pid, name: printable(name), unit: h.unitOf(pid)})
 			break
 		}
 		return len(out) < maxHolders
 	})
 	return out
+}
+
+// holds tells whether an entry of /proc/pid/fd is the file at the path, or one below it.
+// In another mount namespace, such as a container's, it has another name there.
+func holds(fd, path string) bool {
+	target, err := os.Readlink(fd)
+	target = strings.TrimSuffix(target, " (deleted)") // a node that was made anew meanwhile
+	switch {
+	case err != nil:
+		return false
+	case target == path, strings.HasSuffix(path, "/") && strings.HasPrefix(target, path):
+		return true
+	case filepath.Base(target) != filepath.Base(path):
+		return false
+	}
+	a, errA := os.Stat(fd)
+	b, errB := os.Stat(path)
+	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
 // unitOf is the system's service that a process belongs to; "" where it is none, such as

@@ -54,6 +54,8 @@ type Facts struct {
 	Version string // the daemon's; "" where it did not answer
 	Own     string // this program's
 	Devices []apitype.Device
+	// CameraBusy says that the loopback call found its camera busy.
+	CameraBusy bool
 	// Cameras is the folder with the cameras' nodes.
 	Cameras string
 }
@@ -63,7 +65,7 @@ func (h *Host) Checks(ctx context.Context, f Facts) []apitype.Check {
 	out := []apitype.Check{versions(f)}
 	out = append(out, h.Units(ctx)...)
 	out = append(out, h.groups(), h.nodes(f.Cameras))
-	out = append(out, h.holders(f.Devices)...)
+	out = append(out, h.holders(f.Devices, f.CameraBusy)...)
 	return append(out, h.usb(), h.alsa(), h.synchronised())
 }
 

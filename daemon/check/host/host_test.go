@@ -142,7 +142,7 @@ func TestHolders(t *testing.T) {
 	h := &Host{Root: "/"}
 	busy := apitype.Device{Kind: apitype.KindCamera, Name: "Face", Path: path, State: apitype.DeviceBusy}
 	other := apitype.Device{Kind: apitype.KindCamera, Path: path, State: apitype.DeviceOK}
-	got := h.holders([]apitype.Device{other, busy})
+	got := h.holders([]apitype.Device{other, busy}, false)
 	if len(got) != 1 {
 		t.Fatalf("got %+v", got)
 	}
@@ -150,10 +150,13 @@ func TestHolders(t *testing.T) {
 	if !strings.Contains(got[0].Message, "host.test") {
 		t.Errorf("it does not name the program: %s", got[0].Message)
 	}
+	if got := h.holders([]apitype.Device{other, {Kind: apitype.KindCamera, Path: "/dev/none", State: apitype.DeviceOK}}, true); len(got) != 1 || got[0].Fault != "camera_held" {
+		t.Errorf("one that only a call found busy: %+v", got)
+	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	judged(t, "gone", h.holders([]apitype.Device{busy})[0], "warn holder_gone", "kioskctl doctor")
+	judged(t, "gone", h.holders([]apitype.Device{busy}, false)[0], "warn holder_gone", "kioskctl doctor")
 	judged(t, "hidden", judgeHolders(busy, nil, 1000), "warn holder_hidden", "sudo kioskctl doctor")
 	judged(t, "a service", judgeHolders(busy, []holder{{"12", "motion", "motion.service"}}, 0), "fail camera_held", "systemctl stop motion.service")
 	judged(t, "ours", judgeHolders(busy, []holder{{"12", "kioskd", "kioskd.service"}}, 0), "fail camera_held", "kill 12")
