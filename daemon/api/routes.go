@@ -37,7 +37,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer)
 		s.fail(w, r, apitype.NewProblem(http.StatusServiceUnavailable, apitype.CodeSafeMode,
 			"cannot do this: the kiosk is in safe mode, it ended three times in a row shortly after its start",
 			"it tries again by itself within ten minutes; journalctl -u kioskd says why it ended, systemctl restart kioskd tries at once"))
-		return row.path
+		return number
 	}
 	if !row.stream {
 		ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
