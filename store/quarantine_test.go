@@ -11,17 +11,15 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// TestQuarantinedCopiesStaySealed: a damaged file that was set aside holds nothing of a
-// patient that can be read, and nothing that can be opened with the keys that are left on
-// the machine, however well its pages are put together again.
-func TestQuarantinedCopiesStaySealed(t *testing.T) {
-	dir := t.TempDir()
+// patient leaves a store with a session and a report, and gives the session's wrapped key
+// and the report's record.
+func patient(t *testing.T, dir string) (wrapped, value []byte) {
+	t.Helper()
 	s := mustOpen(t, dir, Options{})
 	for i := range 20 {
 		mustSave(t, s, "one", strings.Repeat(canary, 10+i), false, "no patient here")
 	}
 	mustReport(t, s, "told", canary)
-	var wrapped []byte
 	err := s.db.View(func(tx *bolt.Tx) error {
 		wrapped = bytes.Clone(tx.Bucket([]byte(bucketKeys)).Get([]byte("one")))
 		return nil
@@ -29,7 +27,7 @@ func TestQuarantinedCopiesStaySealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	value := rawReport(t, s, "told")
+	value = rawReport(t, s, "told")
 	if _, err := s.vault.unwrap("one", wrapped); err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +37,15 @@ func TestQuarantinedCopiesStaySealed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return wrapped, value
+}
+
+// TestQuarantinedCopiesStaySealed: a damaged file that was set aside holds nothing of a
+// patient that can be read, and nothing that can be opened with the keys that are left on
+// the machine, however well its pages are put together again.
+func TestQuarantinedCopiesStaySealed(t *testing.T) {
+	dir := t.TempDir()
+	wrapped, value := patient(t, dir)
 	path := filepath.Join(dir, fileName)
 	whole, err := os.ReadFile(path)
 	if err != nil {
@@ -49,7 +56,7 @@ func TestQuarantinedCopiesStaySealed(t *testing.T) {
 	if err := os.WriteFile(path, hurt, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s = mustOpen(t, dir, Options{})
+	s := mustOpen(t, dir, Options{})
 	kept, err := os.ReadFile(s.SetAside())
 	if err != nil || !bytes.Contains(kept, wrapped) || !bytes.Contains(kept, value) {
 		t.Fatalf("the copy does not hold the sealed records: the test sees nothing, %v", err)
