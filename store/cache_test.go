@@ -126,7 +126,7 @@ func believe(top string) error {
 		return fmt.Errorf("cannot give the device back: %w", err)
 	}
 	if cached, err := os.ReadFile(path); !errors.Is(lost, syscall.EIO) || !bytes.Equal(cached, newer) {
-		return fmt.Errorf("the sync says %v, the cache is the new one: %t, %w", lost, bytes.Equal(cached, newer), err)
+		return fmt.Errorf("the cache is the new one: %t, and the sync says %w", bytes.Equal(cached, newer), errors.Join(lost, err))
 	}
 	s, err := Open(dir, Options{})
 	if err != nil {

@@ -72,7 +72,7 @@ func TestPowerCut(t *testing.T) {
 		if _, err := fmt.Sscanf(long, "%d", &want); err != nil {
 			t.Fatalf("KIOSKD_CRASH is a number of images: %v", err)
 		}
-		script, each = 250, 40
+		script, each = 250, 20
 	}
 	begun := time.Now()
 	scripts := make(chan cutter)

@@ -131,7 +131,7 @@ func (w *worker) work(t *testing.T, queue <-chan job) error {
 func (w *worker) renew(p killpoint.Point) error {
 	w.lives++
 	first := p == killpoint.MachineKey || p == killpoint.MachineKeyMade || p == killpoint.KeyWritten || p == killpoint.KeyNamed
-	if w.lives < 40 && !(first && w.rnd.IntN(2) == 0) {
+	if w.lives < 40 && (!first || w.rnd.IntN(2) == 0) {
 		return nil
 	}
 	*w.ledger = ledger{rnd: w.rnd, acks: w.acks}
