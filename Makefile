@@ -104,6 +104,9 @@ soak: build ## 1,500 calls, three of ten ended badly: goroutines, files and memo
 	KIOSKD_SOAK=$(or $(CALLS),1500) KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 20m $(AS_ROOT) -run '^TestSoak$$' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
+small: setup ## a million session records: the store's file stays within 64 MiB
+	KIOSKD_RECORDS=1000000 go test -count 1 -v -timeout 30m -run '^TestStaysSmall$$' ./store | grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
 vm: MORE_PACKAGES := $(VM_PACKAGES)
 vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card that go and come; VM=-fresh for the newest kernel
 	go build -trimpath -o bin/vm ./systemd/vm
@@ -159,4 +162,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build systemd/lab/build || $(SUDO) rm -rf bin demo systemd/vm/build systemd/lab/build
 
-.PHONY: help setup build demo test rows figures faults nightly walk soak kill crash load promtool bench vm deb deb-pack newer-deb lab lab-programs lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly walk soak small kill crash load promtool bench vm deb deb-pack newer-deb lab lab-programs lint fuzz clean

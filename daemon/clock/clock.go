@@ -45,7 +45,7 @@ func Uptime() (boot string, since time.Duration) {
 
 // How often Watch looks: nothing tells when a clock gets synchronised.
 const (
-	lookUnsynchronised = 5 * time.Second
+	lookUnsynchronised = 2 * time.Second
 	lookSynchronised   = time.Minute // the kernel takes its word back after hours without an update
 )
 
