@@ -8,7 +8,7 @@ export GOFLAGS := -tags=nolibopusfile -buildvcs=false
 PROGRAMS := kioskd kioskctl kioskscreen clinicsim fakecam demo
 PACKAGES := gcc g++ libc6-dev pkg-config libvpx-dev libopus-dev libasound2-dev \
 	libturbojpeg0-dev libyuv-dev chromium libasound2-plugins pulseaudio pulseaudio-utils \
-	ca-certificates curl iproute2 v4l-utils
+	ca-certificates curl iproute2 v4l-utils systemd dpkg-dev
 # What bench holds us against, and decodes with.
 BENCH_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 # What vm fetches its machine with, and emulates it.
@@ -17,7 +17,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Tests that need private device folders, namespaces or other users: as root.
 ROOT_TESTS := ./capture/camera/... ./cmd/fakecam/... ./cmd/kioskctl ./daemon/api/... ./daemon/client \
-	./daemon/devices ./daemon/privacy ./daemon/network ./daemon/e2e ./store
+	./daemon/devices ./daemon/privacy ./daemon/network ./daemon/e2e ./store ./systemd/lab
 # Tests with deadlines of media in them run one package at a time: the others
 # would take the two cores away.
 MEDIA_TESTS := ./capture/encode ./capture/microphone/... ./capture/soundcard/... ./capture/speaker ./cmd/clinicsim/sim ./cmd/kioskscreen ./daemon \
@@ -47,6 +47,7 @@ test: build ## all tests, with the race detector
 	go build -race ./...
 	go test -race -timeout 5m $$(go list ./... | grep -vxF "$$(go list $(ROOT_TESTS) $(MEDIA_TESTS))")
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 5m $(MEDIA_TESTS)
+	$(MAKE) deb-pack lab-programs DEB=bin/lab.deb DEB_COMPRESSION=none
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 12m $(AS_ROOT) $(ROOT_TESTS)
 
 # Rows of the screen's contract, each with the seconds it took.

@@ -42,6 +42,8 @@ func rows() []row {
 		{"boot", true, boot},
 		{"exposure and verify", true, exposure},
 		{"forbidden actions", true, forbidden},
+		{"kiosk0", true, kiosk0},
+		{"sealed credentials", false, sealed},
 		{"ready", true, ready},
 		{"idle", false, idle},
 		{"log in the journal", true, journalFields},
