@@ -81,6 +81,7 @@ vm: MORE_PACKAGES := $(VM_PACKAGES)
 vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card that go and come; VM=-fresh for the newest kernel
 	go build -trimpath -o bin/vm ./systemd/vm
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/vm-guest ./systemd/vm/guest
+	$(MAKE) deb-pack DEB=bin/lab.deb DEB_COMPRESSION=none
 	$(SUDO) bin/vm $(VM)
 
 DEB_ARCH ?= amd64
