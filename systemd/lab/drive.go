@@ -44,6 +44,7 @@ func rows() []row {
 		{"forbidden actions", true, forbidden},
 		{"kiosk0", true, kiosk0},
 		{"sealed credentials", false, sealed},
+		{"settings refused, then mended", false, mended},
 		{"ready", true, ready},
 		{"idle", false, idle},
 		{"log in the journal", true, journalFields},
