@@ -28,6 +28,7 @@ func (o *open) note(_ net.Conn, s http.ConnState) {
 		o.n++
 	case http.StateClosed, http.StateHijacked:
 		o.n--
+	default:
 	}
 	if o.n == 0 && o.none != nil {
 		close(o.none)

@@ -114,6 +114,10 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 	if err := pause(ctx, time.Second); err != nil {
 		return "", err
 	}
+	least, longest := 0.95, 150*time.Millisecond
+	if l.o.Short { // others may use the cores
+		least, longest = 0.3, 2*time.Second
+	}
 	pid, err := l.unit.pid(ctx)
 	if err != nil {
 		return "", err
@@ -129,13 +133,19 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 		if err := l.configure("[log]\nlevel = \"" + level + "\"\n"); err != nil {
 			return "", err
 		}
-		if err := l.unit.do(ctx, "reload"); err != nil {
+		// By turns as systemctl does it, and by SIGHUP, which nobody waits for.
+		verb, more := "reload", []string(nil)
+		if i%2 == 1 {
+			verb, more = "kill", []string{"-s", "HUP", "--kill-whom=main"}
+		}
+		if err := l.unit.do(ctx, verb, more...); err != nil {
 			return "", err
 		}
 		if err := pause(ctx, 500*time.Millisecond); err != nil {
 			return "", err
 		}
 	}
+	refused := l.refusedReload(ctx)
 	over := time.Now()
 	gap, pictures := l.far.Gap(farside.Live, began, over), l.far.Between(farside.Live, began, over)
 	took := over.Sub(began).Seconds()
@@ -145,18 +155,18 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 	log, logErr := output(ctx, "journalctl", "-u", "kioskd.service", "--no-pager", "-o", "cat", "--since", fmt.Sprintf("@%d", began.Unix()))
 	reloads := bytes.Count([]byte(log), []byte("settings read anew"))
 	switch {
-	case err != nil || logErr != nil:
-		err = errors.Join(err, logErr)
+	case err != nil || logErr != nil || refused != nil:
+		err = errors.Join(err, logErr, refused)
 	case now != pid:
 		err = errors.New("it is another process")
 	case after.Session == nil || after.Session.State != apitype.StateActive || before.Session == nil:
 		err = errors.New("the call did not go on")
 	case reloads < rounds:
 		err = fmt.Errorf("only %d reloads are in the log", reloads)
-	case float64(pictures) < 0.9*30*took || gap > 200*time.Millisecond:
+	case float64(pictures) < least*30*took || gap > longest:
 		err = errors.New("pictures were lost: 30 a second are sent")
 	}
-	return fmt.Sprintf("%d reloads in %.1f s: the far side saw %d pictures (%.1f a second of 30), longest gap %s, same process", rounds, took, pictures, float64(pictures)/took, ms(gap)), err
+	return fmt.Sprintf("%d reloads (systemctl and SIGHUP by turns) in %.1f s: the far side saw %d pictures (%.1f a second of 30), longest gap %s, same process; settings out of range are refused", rounds, took, pictures, float64(pictures)/took, ms(gap)), err
 }
 
 // inCall is the memory of a call.
@@ -181,4 +191,19 @@ func inCall(ctx context.Context, l *lab) (figures string, err error) {
 		err = fmt.Errorf("at most %d MiB are promised", most)
 	}
 	return fmt.Sprintf("%.1f MiB (at most %d), 1280x720 at 30, VP8", float64(resident)/mib, most), err
+}
+
+// refusedReload wants systemctl to say so where the settings are refused.
+func (l *lab) refusedReload(ctx context.Context) error {
+	if err := l.configure("[camera]\nfps = 1000\n"); err != nil {
+		return err
+	}
+	err := l.unit.do(ctx, "reload")
+	if back := l.configure(""); back != nil {
+		return back
+	}
+	if err == nil {
+		return errors.New("systemctl reload took settings that are out of range")
+	}
+	return nil
 }

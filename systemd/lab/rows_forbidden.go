@@ -33,7 +33,7 @@ func forbidden(ctx context.Context, _ *lab) (string, error) {
 		return "", err
 	}
 	_, err = output(ctx, "systemctl", "start", "forbidden.service")
-	log, logErr := output(ctx, "journalctl", "-u", "forbidden.service", "_COMM=forbidden", "--no-pager", "-o", "cat")
+	log, logErr := output(ctx, "journalctl", "-t", "forbidden", "--no-pager", "-o", "cat")
 	refused, allowed := tally(log)
 	_, outsideErr := output(ctx, "setpriv", "--reuid=kioskd", "--regid=kioskd", "--clear-groups", insideBin+"/forbidden")
 	free, freeErr := output(ctx, "setpriv", "--reuid=kioskd", "--regid=kioskd", "--clear-groups", insideBin+"/forbidden", "-any")

@@ -56,9 +56,6 @@ func ours() recipe {
 		Boot:    []string{"virtio_pci", "virtio_blk", "crc32c_generic", "ext4"},
 		Modules: []string{"virtio_net", "vivid", "snd-aloop"},
 		Hooks: []string{
-			// As the package does it; see systemd/units/kioskd.service.
-			`chroot "$1" groupadd --system kiosk`, `chroot "$1" groupadd --system kiosk-tech`,
-			`chroot "$1" useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kioskd`,
 			`: > "$1/etc/machine-id"`,
 		},
 		Masked: []string{
