@@ -29,6 +29,7 @@ const (
 	PayloadH264    webrtc.PayloadType = 98
 	PayloadH264RTX webrtc.PayloadType = 99
 	PayloadOpus    webrtc.PayloadType = 111
+	PayloadRED     webrtc.PayloadType = 63 // sound with earlier packets of it (RFC 2198)
 )
 
 // CaptureTime is the header extension that carries the instant of capture:
@@ -150,8 +151,11 @@ func NewPaced(o Options) (*webrtc.PeerConnection, *paced.Flow, error) {
 			return nil, nil, fmt.Errorf("cannot set up the RTP interceptors: %w", err)
 		}
 	}
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry),
-		webrtc.WithSettingEngine(settings(o)))
+	setting := settings(o)
+	if flow != nil {
+		setting.BufferFactory = buffers(flow)
+	}
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(setting))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{
 		ICEServers: o.ICEServers, BundlePolicy: webrtc.BundlePolicyMaxBundle,
 		RTCPMuxPolicy: webrtc.RTCPMuxPolicyRequire,
@@ -199,6 +203,14 @@ func mediaEngine(o Options) (*webrtc.MediaEngine, error) {
 	}
 	if err := register(webrtc.RTPCodecTypeAudio, PayloadOpus, AudioCodec()); err != nil {
 		return nil, err
+	}
+	if !o.LoopbackOnly {
+		twice := webrtc.RTPCodecCapability{
+			MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: fmt.Sprintf("%d/%d", PayloadOpus, PayloadOpus),
+		}
+		if err := register(webrtc.RTPCodecTypeAudio, PayloadRED, twice); err != nil {
+			return nil, err
+		}
 	}
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
 		if err := media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: CaptureTime}, kind); err != nil {
