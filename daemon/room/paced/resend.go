@@ -73,16 +73,11 @@ func (f *Flow) RTCP(b []byte) {
 	}
 }
 
-// Resends says whether ssrc is that of a stream of resends.
+// Resends says whether ssrc is that of a stream of resends. It takes no lock of the
+// flow's: SRTP asks while the flow may be waiting for it.
 func (f *Flow) Resends(ssrc uint32) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.streams {
-		if s.rtxSSRC == ssrc && ssrc != 0 {
-			return true
-		}
-	}
-	return false
+	_, is := f.rtx.Load(ssrc)
+	return is && ssrc != 0
 }
 
 // nack queues what the far end has not got.
