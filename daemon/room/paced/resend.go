@@ -76,7 +76,7 @@ func (f *Flow) RTCP(b []byte) {
 // Resends says whether ssrc is that of a stream of resends. It takes no lock of the
 // flow's: SRTP asks while the flow may be waiting for it.
 func (f *Flow) Resends(ssrc uint32) bool {
-	_, is := f.rtx.Load(ssrc)
+	_, is := f.rtxSSRCs.Load(ssrc)
 	return is && ssrc != 0
 }
 
