@@ -102,9 +102,8 @@ func (p *participants) flows(into []*paced.Flow) []*paced.Flow {
 // Loss that the sound is to live with: it rises with a report and sinks slowly, for
 // reports come every few seconds and loss in bursts.
 const (
-	soundLossLeast = 5 // percent, what Opus expects anyway
-	soundLossMost  = 30
-	soundLossFade  = 0.85 // a report
+	soundLossMost = 30
+	soundLossFade = 0.85 // a report
 )
 
 // soundLoss notes what share of our sound a participant lost, and gives the percent
@@ -121,5 +120,5 @@ func (p *participants) soundLoss(id string, lost float64) int {
 			worst = max(worst, who.soundLoss)
 		}
 	}
-	return min(max(int(100*worst+0.5), soundLossLeast), soundLossMost)
+	return min(int(100*worst+0.5), soundLossMost)
 }

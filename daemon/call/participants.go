@@ -250,7 +250,15 @@ func (c *Call) startPump(attempt int, e room.TrackAdded) {
 			if codec == "" || pkt.PayloadType != carried { // a far side may change its codec at any packet
 				codec, carried = strings.ToLower(e.Track.Codec().MimeType), pkt.PayloadType
 			}
-			r.forward(e.Track, codec, pkt, time.Now())
+			as := codec
+			if codec == mimeRED { // the page gets the newest block alone
+				newest, _, ok := unwrapRED(pkt.Payload)
+				if !ok {
+					continue
+				}
+				pkt.Payload, as = newest, mimeOpus
+			}
+			r.forward(e.Track, as, pkt, time.Now())
 		}
 	})
 }

@@ -169,7 +169,7 @@ func (e *Estimator) Feedback(list []Arrival, now time.Time) {
 		took = now.Sub(p.at)
 		e.acked.take(a.At, p.size)
 		e.delay.take(p.at, a.At)
-		e.probes.arrived(p.probe, p.size, a.At)
+		e.probes.arrived(p.probe, p.size, p.at, a.At)
 	}
 	if got+gone == 0 {
 		return
@@ -194,7 +194,7 @@ func (e *Estimator) update(now time.Time) {
 		past = 0
 	}
 	e.updated = now
-	share, base := e.loss.share(now)
+	share, base := e.loss.share()
 	verdict := e.delay.verdict()
 	standing := e.delay.standing() && now.Sub(e.stood) > standingEvery
 	switch {
@@ -203,7 +203,7 @@ func (e *Estimator) update(now time.Time) {
 		if standing {
 			e.stood = now
 		}
-	case share > lossHeavy && now.Sub(e.reacted) > reactEvery+e.rtt:
+	case e.loss.heavy() && now.Sub(e.reacted) > reactEvery+e.rtt:
 		e.fall(e.rate*(1-share/2), now)
 		e.loss.restart()
 	case verdict == normal && share < base+lossHold && now.Sub(e.reacted) > reactEvery && e.rate < e.wanted*probeOver:
@@ -217,11 +217,13 @@ func (e *Estimator) fall(to float64, now time.Time) {
 	e.congested = e.acked.rate()
 	if e.probes.tried(now, e.rtt) { // its queue is not the rate's fault
 		to = max(to, probeCost*e.rate)
+		e.probes.failed(now)
+	} else {
+		e.probes.fell(now)
 	}
 	e.rate = min(e.rate, to)
 	e.reacted = now
 	e.acked.forget()
-	e.probes.failed(now)
 }
 
 // growth is gentle where the path was full the last time.

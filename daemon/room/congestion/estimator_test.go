@@ -142,6 +142,24 @@ func TestOwnLoss(t *testing.T) {
 	}
 }
 
+// TestOwnLossOfLittle: the same with few packets, where chance makes more of it, and
+// a delay that jumps.
+func TestOwnLossOfLittle(t *testing.T) {
+	for seed := range uint64(5) {
+		w := newWorld(seed, fast)
+		w.share = 0.5
+		w.run(5*time.Second, nil)
+		w.link = link{bps: 20_000_000, queue: 200 * time.Millisecond, delay: 100 * time.Millisecond, jitter: 20 * time.Millisecond, loss: 0.05}
+		w.run(10*time.Second, nil)
+		if w.est.Rate() < 600_000 {
+			t.Errorf("seed %d: ten seconds with 5 %% loss and the estimate is %d", seed, w.est.Rate())
+		}
+		t.Logf("seed %d: %d", seed, w.est.Rate())
+		w.link = fast
+		reaches(t, w, full, 8*time.Second)
+	}
+}
+
 // TestHeavyLoss: a path that drops what is too much, without a queue, is found too.
 func TestHeavyLoss(t *testing.T) {
 	w := newWorld(2, link{bps: 400_000, queue: 20 * time.Millisecond, delay: 20 * time.Millisecond})

@@ -1,6 +1,9 @@
 package congestion
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	lossSlot  = 250 * time.Millisecond
@@ -11,12 +14,11 @@ const (
 
 // loss counts packets that did not arrive.
 type loss struct {
-	slots    [baseSlots]lossCount
-	shares   [baseSlots]float64 // of the second that ended with the slot
-	counted  int                // slots with a share
-	newest   int
-	since    time.Time
-	restarts bool
+	slots   [baseSlots]lossCount
+	shares  [baseSlots]float64 // of the second that ended with the slot
+	counted int                // slots with a share
+	newest  int
+	since   time.Time
 }
 
 type lossCount struct{ got, gone int }
@@ -26,8 +28,7 @@ func (l *loss) take(now time.Time, got, gone int) {
 		l.since = now
 	}
 	for now.Sub(l.since) >= lossSlot {
-		share, _ := l.last()
-		l.shares[l.newest] = share
+		l.shares[l.newest] = l.second().share()
 		l.counted = min(l.counted+1, baseSlots)
 		l.newest = (l.newest + 1) % baseSlots
 		l.slots[l.newest] = lossCount{}
@@ -40,24 +41,35 @@ func (l *loss) take(now time.Time, got, gone int) {
 	l.slots[l.newest].gone += gone
 }
 
-// last is the share lost in the last second.
-func (l *loss) last() (share float64, enough bool) {
-	var sum lossCount
+// second is what came of the last second's packets.
+func (l *loss) second() (sum lossCount) {
 	for i := range lossSlots {
 		s := l.slots[(l.newest-i+baseSlots)%baseSlots]
 		sum.got += s.got
 		sum.gone += s.gone
 	}
-	if sum.got+sum.gone < lossLeast {
-		return 0, false
+	return sum
+}
+
+func (c lossCount) share() float64 {
+	if c.got+c.gone < lossLeast {
+		return 0
 	}
-	return float64(sum.gone) / float64(sum.got+sum.gone), true
+	return float64(c.gone) / float64(c.got+c.gone)
+}
+
+// heavy says that more than lossHeavy of the last second is lost, and not by chance:
+// of 90 packets 5 % lost may well be 10 once in a while.
+func (l *loss) heavy() bool {
+	s := l.second()
+	n := float64(s.got + s.gone)
+	return n >= lossLeast && float64(s.gone) > lossHeavy*n+2*math.Sqrt(lossHeavy*(1-lossHeavy)*n)
 }
 
 // share is what was lost in the last second, base what the path loses anyway: the
 // mean of ten seconds, as far as it is below lossHeavy.
-func (l *loss) share(time.Time) (share, base float64) {
-	share, _ = l.last()
+func (l *loss) share() (share, base float64) {
+	share = l.second().share()
 	for i := range l.counted {
 		base += l.shares[(l.newest-1-i+2*baseSlots)%baseSlots]
 	}

@@ -18,6 +18,8 @@ const (
 	probeLatest = 5 * time.Second
 	probeWait   = 500 * time.Millisecond // for its feedback, and the way there and back
 	probeLeast  = 4                      // packets
+	probeRise   = 12.0                   // ms; a path that is too slow by half adds 50 in probeSpan
+	probeDelays = 512
 )
 
 type probeVerdict int
@@ -49,6 +51,17 @@ type spell struct {
 	packets, bytes int
 	first, last    time.Duration
 	firstSize      int
+	delays         []float64 // of each packet, ms, but for a constant
+}
+
+// rise is by how much packets of the last quarter took longer than those of the first, in ms.
+func (s *spell) rise() float64 {
+	n := max(len(s.delays)/4, 1)
+	var rise float64
+	for i := range n {
+		rise += s.delays[len(s.delays)-1-i] - s.delays[i]
+	}
+	return rise / float64(n)
 }
 
 func (s *spell) take(at time.Duration, size int) {
@@ -75,6 +88,14 @@ func (p *probes) soon(now time.Time) {
 func (p *probes) cancel(now time.Time) {
 	p.open = false
 	p.next = now.Add(probeAfter)
+}
+
+// fell puts the next probe off after a fall of the rate that was not a probe's.
+func (p *probes) fell(now time.Time) {
+	p.open, p.everFailed = false, true
+	if after := now.Add(probeFails); p.next.Before(after) && p.faults == 0 {
+		p.next = after
+	}
 }
 
 // failed puts the next probe off.
@@ -131,11 +152,15 @@ func (p *probes) note(size int, now time.Time) int {
 	return p.number
 }
 
-func (p *probes) arrived(number, size int, at time.Duration) {
+// arrived takes a packet of a probe, in the order of sending.
+func (p *probes) arrived(number, size int, sent time.Time, at time.Duration) {
 	if !p.open || number != p.number {
 		return
 	}
 	p.arrival.take(at, size)
+	if len(p.arrival.delays) < probeDelays {
+		p.arrival.delays = append(p.arrival.delays, ms(at-sent.Sub(p.began)))
+	}
 }
 
 // judge ends a probe whose feedback is there and gives the rate in bit/s at which it arrived.
@@ -153,6 +178,9 @@ func (p *probes) judge(now time.Time, rtt time.Duration) (float64, probeVerdict)
 		return 0, probeOpen
 	}
 	reached, tried := p.arrival.rate(), min(p.bps, p.sent.rate())
+	if p.arrival.rise() < probeRise && p.arrival.bytes > p.sent.bytes*9/10 { // what spread them was not a queue
+		reached = tried
+	}
 	if reached < tried*probePasses {
 		return reached, probeFailed
 	}

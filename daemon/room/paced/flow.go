@@ -66,9 +66,10 @@ type Flow struct {
 	done chan struct{}
 	wg   sync.WaitGroup
 
-	heard   atomic.Bool // the far end gives feedback
-	dropped atomic.Bool
-	stats   counters
+	rtxSSRCs sync.Map    // the SSRCs of resends
+	heard    atomic.Bool // the far end gives feedback
+	dropped  atomic.Bool
+	stats    counters
 }
 
 // New makes the flow of one connection that is to be made.
@@ -110,6 +111,7 @@ func (f *Flow) BindLocalStream(info *interceptor.StreamInfo, out interceptor.RTP
 		return out
 	}
 	f.streams[info.SSRC] = s
+	f.rtxSSRCs.Store(s.rtxSSRC, true)
 	if !f.started {
 		f.started = true
 		f.wg.Go(f.run)

@@ -50,16 +50,34 @@ func (f *Flow) BindRTCPReader(in interceptor.RTCPReader) interceptor.RTCPReader 
 		if err != nil {
 			return n, a, nil //nolint:nilerr // not ours to judge: who reads it says so
 		}
-		for _, p := range packets {
-			switch p := p.(type) {
-			case *rtcp.TransportLayerNack:
-				f.nack(p, time.Now())
-			case *rtcp.TransportLayerCC:
-				f.feedback(p, time.Now())
-			}
-		}
+		f.hear(packets)
 		return n, a, nil
 	})
+}
+
+func (f *Flow) hear(packets []rtcp.Packet) {
+	for _, p := range packets {
+		switch p := p.(type) {
+		case *rtcp.TransportLayerNack:
+			f.nack(p, time.Now())
+		case *rtcp.TransportLayerCC:
+			f.feedback(p, time.Now())
+		}
+	}
+}
+
+// RTCP takes what the far end says to a stream that nobody reads for.
+func (f *Flow) RTCP(b []byte) {
+	if packets, err := rtcp.Unmarshal(b); err == nil {
+		f.hear(packets)
+	}
+}
+
+// Resends says whether ssrc is that of a stream of resends. It takes no lock of the
+// flow's: SRTP asks while the flow may be waiting for it.
+func (f *Flow) Resends(ssrc uint32) bool {
+	_, is := f.rtxSSRCs.Load(ssrc)
+	return is && ssrc != 0
 }
 
 // nack queues what the far end has not got.

@@ -30,6 +30,7 @@ const (
 	PayloadH264    webrtc.PayloadType = 98
 	PayloadH264RTX webrtc.PayloadType = 99
 	PayloadOpus    webrtc.PayloadType = 111
+	PayloadRED     webrtc.PayloadType = 63 // sound with earlier packets of it (RFC 2198)
 )
 
 // CaptureTime is the header extension that carries the instant of capture:
@@ -163,6 +164,9 @@ func NewPaced(o Options) (*webrtc.PeerConnection, *paced.Flow, error) {
 	engine := settings(o)
 	engine.SetNet(net)
 	engine.SetICEProxyDialer(newTurnDialer(o.ICEServers, o.Roots))
+	if flow != nil {
+		engine.BufferFactory = buffers(flow)
+	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry),
 		webrtc.WithSettingEngine(engine))
 	policy := webrtc.ICETransportPolicyAll
@@ -216,6 +220,14 @@ func mediaEngine(o Options) (*webrtc.MediaEngine, error) {
 	}
 	if err := register(webrtc.RTPCodecTypeAudio, PayloadOpus, AudioCodec()); err != nil {
 		return nil, err
+	}
+	if !o.LoopbackOnly {
+		twice := webrtc.RTPCodecCapability{
+			MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: fmt.Sprintf("%d/%d", PayloadOpus, PayloadOpus),
+		}
+		if err := register(webrtc.RTPCodecTypeAudio, PayloadRED, twice); err != nil {
+			return nil, err
+		}
 	}
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
 		if err := media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: CaptureTime}, kind); err != nil {
