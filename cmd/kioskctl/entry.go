@@ -38,7 +38,7 @@ func parseEntry(line []byte) (entry, bool) {
 			if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 				e.at = time.UnixMicro(n)
 			}
-		case strings.HasPrefix(name, "_"), strings.HasPrefix(name, "SYSLOG_"), strings.HasPrefix(name, "CODE_"),
+		case strings.HasPrefix(name, "_"), strings.HasPrefix(name, "SYSLOG_"), strings.HasPrefix(name, "CODE_"), strings.HasPrefix(name, "OBJECT_"),
 			strings.HasSuffix(name, "_ID"), name == "TID":
 			// the journal's own
 		default:

@@ -73,8 +73,8 @@ func (c *logsCmd) Run(e *env) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot read the journal: %s", orElse(words, err.Error()))
-	case shown == 0 && words != "": // no journal, or not for this user
-		return fmt.Errorf("cannot read the journal: %s try: sudo kioskctl logs", words)
+	case shown == 0 && c.Since == "": // no journal, or none for this user
+		return fmt.Errorf("cannot find a line of kioskd in the journal%s: try: sudo kioskctl logs; where systemd does not run it, its lines go to its standard error", either(words != "", " ("+words+")", ""))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/cmd/fakecam/camctl"
@@ -78,7 +80,8 @@ func realStage(dir string) (*stage.Stage, error) {
 
 // playReal plays one script. Its commands: camera VERB N ... (a command of fakecam),
 // until SECONDS PROGRAM ARG ... TEXT (it is tried again until it prints the
-// text), restart (kioskd is killed and started), source muted|on (the microphone's own button).
+// text), restart (kioskd is killed and started), source muted|on (the microphone's own
+// button), journal (a journald of the script's own has what kioskd has written so far).
 func playReal(t *testing.T, script string) {
 	testscript.Run(t, testscript.Params{
 		Files:               []string{script},
@@ -94,6 +97,7 @@ func playReal(t *testing.T, script string) {
 				}
 			})
 			env.Values[stageKey{}] = s
+			env.Setenv("STAGE", filepath.Dir(s.Socket))
 			env.Setenv("KIOSKD_SOCKET", s.Socket)
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
@@ -109,9 +113,43 @@ func playReal(t *testing.T, script string) {
 			"restart": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Check(errors.Join(onStage(ts).KillKioskd(), onStage(ts).StartKioskd(deadline(t))))
 			},
-			"until": until,
+			"until":   until,
+			"journal": func(ts *testscript.TestScript, _ bool, _ []string) { journal(ts) },
 		},
 	})
+}
+
+// journal starts systemd's own journald, whose files and sockets are private to the
+// namespaces, and hands it kioskd's lines as its unit's.
+func journal(ts *testscript.TestScript) {
+	for _, dir := range []string{"/run/log", "/run/systemd/journal"} {
+		ts.Check(errors.Join(os.MkdirAll(dir, 0o755), unix.Mount("journal", dir, "tmpfs", 0, "")))
+	}
+	cmd := exec.CommandContext(context.Background(), "/lib/systemd/systemd-journald")
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // its files go with the namespace
+		_ = cmd.Wait()
+	})
+	const socket = "/run/systemd/journal/socket"
+	var conn net.Conn
+	for end := time.Now().Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		var err error
+		if conn, err = (&net.Dialer{}).DialContext(context.Background(), "unixgram", socket); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("journald never listens: %v", err)
+		}
+	}
+	defer conn.Close()
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(onStage(ts).Socket), "logs", "kioskd.log"))
+	ts.Check(err)
+	for line := range strings.Lines(string(text)) { // JOURNAL_NATIVE_PROTOCOL: a field a line
+		_, err := fmt.Fprintf(conn, "MESSAGE=%s\nPRIORITY=6\nOBJECT_SYSTEMD_UNIT=kioskd.service\n", strings.TrimSpace(line))
+		ts.Check(err)
+	}
+	until(ts, false, []string{"20", "kioskctl", "logs", "ready"})
 }
 
 func onStage(ts *testscript.TestScript) *stage.Stage { return ts.Value(stageKey{}).(*stage.Stage) }

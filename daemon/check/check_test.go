@@ -240,6 +240,10 @@ func TestSessionKeepsTheMedia(t *testing.T) {
 	if _, err := c.Run(t.Context(), apitype.ChecksRequest{Only: "media"}, ""); !errors.Is(err, ended) {
 		t.Errorf("ended alone: %v", err)
 	}
+	ended.Code = apitype.CodeDeviceInUse
+	if got, err := c.Run(t.Context(), apitype.ChecksRequest{}, ""); err != nil || got.Checks[0].Fault != "media_in_use" {
+		t.Errorf("a device in use: %+v, %v", got, err)
+	}
 }
 
 func TestOneRunAtATime(t *testing.T) {

@@ -49,8 +49,13 @@ func (c *Checker) checkMedia(ctx context.Context, req apitype.ChecksRequest, by 
 	m, err := c.o.Media(ctx, time.Duration(seconds)*time.Second, by)
 	var problem *apitype.Problem
 	if errors.As(err, &problem) {
-		if problem.Code == apitype.CodeSessionActive && req.Only == "" {
+		switch {
+		case req.Only != "":
+			return finding{}, err
+		case problem.Code == apitype.CodeSessionActive:
 			return skip(apitype.CheckMedia, "media_session"), nil
+		case problem.Code == apitype.CodeDeviceInUse:
+			return skip(apitype.CheckMedia, "media_in_use"), nil
 		}
 		return finding{}, err
 	}

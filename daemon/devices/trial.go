@@ -2,6 +2,7 @@ package devices
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -41,7 +42,7 @@ func (d *Devices) Trial(ctx context.Context, by string, do func(context.Context,
 		tools = append(tools, d.trialTool(cancel, mic, apitype.KindMicrophone))
 	}
 	for i, t := range tools {
-		if err := d.begin(t); err != nil {
+		if err := d.beginSoon(ctx, t); err != nil {
 			d.endTrial(tools[:i])
 			return err
 		}
@@ -92,6 +93,25 @@ func (d *Devices) trialTool(cancel context.CancelCauseFunc, id, kind string) *to
 	return &tool{
 		Technician: apitype.Technician{Device: id, Kind: kind, What: trialUse, Since: time.Now().UTC()},
 		cancel:     cancel, closed: make(chan struct{}),
+	}
+}
+
+// beginSoon is begin for who can wait a moment: a session that has just ended lets its
+// devices go, and they are looked at then.
+func (d *Devices) beginSoon(ctx context.Context, t *tool) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(makeRoom); ; {
+		err := d.begin(t)
+		var p *apitype.Problem
+		if !errors.As(err, &p) || p.Code != apitype.CodeDeviceInUse || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
 	}
 }
 
