@@ -159,7 +159,7 @@ func preferred(codec string) []encode.Codec {
 func (k *kiosk) buildSession(version apitype.Version) error {
 	var err error
 	k.runner, err = runner.New(runner.Options{
-		Store: persistence{k.store}, Perform: k.work.perform, Publish: k.published,
+		Store: &persistence{store: k.store, folder: filepath.Dir(k.cfg.API.Socket), log: k.log.With("part", "store")}, Perform: k.work.perform, Publish: k.published,
 		AskConsent: k.cfg.Session.AskConsent,
 		Limits:     session.Limits{Wait: k.cfg.Session.Wait(), Session: k.cfg.Session.Limit(), Reconnect: k.cfg.Session.Reconnect()},
 		Log:        k.log.With("part", "session"),
