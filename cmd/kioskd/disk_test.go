@@ -218,7 +218,7 @@ func TestFailedSyncEndsTheDaemon(t *testing.T) {
 func failSync(t *testing.T, call string, n int) (met, atStart int) {
 	t.Helper()
 	b := newBox(t, newClinic(t))
-	l := &ledger{rnd: rand.New(rand.NewPCG(uint64(n), 1))}
+	l := &ledger{rnd: rand.New(rand.NewPCG(rand.Uint64(), 1)), faulty: true}
 	d, err := b.start(nil, "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", call, n), "--")
 	if err != nil {
 		t.Fatal(err)
