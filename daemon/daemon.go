@@ -180,7 +180,11 @@ func (k *kiosk) buildCall() error {
 func (k *kiosk) buildSession(version apitype.Version) error {
 	var err error
 	k.runner, err = runner.New(runner.Options{
-		Store: &archive{persistence: persistence{k.store}, meter: &k.meter, log: k.log.With("part", "quality")}, Perform: k.work.perform, Publish: k.published,
+		Store: &archive{
+			persistence: persistence{store: k.store, folder: filepath.Dir(k.cfg.API.Socket), log: k.log.With("part", "store")},
+			meter:       &k.meter, log: k.log.With("part", "quality"),
+		},
+		Perform: k.work.perform, Publish: k.published,
 		AskConsent: k.cfg.Session.AskConsent, ClockDoubtful: k.doubtful, Wall: k.around.Wall, Uptime: k.around.Uptime,
 		Limits: limitsOf(k.cfg), Log: k.log.With("part", "session"),
 	})

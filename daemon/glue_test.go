@@ -174,7 +174,7 @@ func openStore(t *testing.T) *store.Store {
 }
 
 func TestSessionIsKeptUntilItIsOver(t *testing.T) {
-	p := persistence{openStore(t)}
+	p := &persistence{store: openStore(t), folder: t.TempDir(), log: slog.New(slog.DiscardHandler)}
 	if m, err := p.Load(); err != nil || m.Exists() {
 		t.Fatalf("an empty store has %v, %v", m, err)
 	}
@@ -216,7 +216,7 @@ func TestSessionIsKeptUntilItIsOver(t *testing.T) {
 
 // However a participant writes, the store takes the session.
 func TestFullChatIsKept(t *testing.T) {
-	p := persistence{openStore(t)}
+	p := &persistence{store: openStore(t), folder: t.TempDir(), log: slog.New(slog.DiscardHandler)}
 	at := time.Now().UTC().Round(0)
 	var m session.Model
 	for _, w := range []session.What{
@@ -243,7 +243,7 @@ func TestFullChatIsKept(t *testing.T) {
 }
 
 func TestUnreadableSessionIsAnErrorWithoutContent(t *testing.T) {
-	p := persistence{openStore(t)}
+	p := &persistence{store: openStore(t), folder: t.TempDir(), log: slog.New(slog.DiscardHandler)}
 	if err := p.store.Save(store.Save{ID: "peer-1", Model: []byte(`{"version":1,"state":"canary"}`)}); err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestUnreadableSessionIsAnErrorWithoutContent(t *testing.T) {
 func TestPostAfterTheSessionsEnd(t *testing.T) {
 	k := &kiosk{ending: func() bool { return false }}
 	var err error
-	k.runner, err = runner.New(runner.Options{Store: persistence{openStore(t)}, Perform: func(context.Context, session.Effect) {}})
+	k.runner, err = runner.New(runner.Options{Store: &persistence{store: openStore(t), folder: t.TempDir(), log: slog.New(slog.DiscardHandler)}, Perform: func(context.Context, session.Effect) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

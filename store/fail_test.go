@@ -68,7 +68,7 @@ func TestEveryCallFails(t *testing.T) {
 	if want := strings.Repeat(".", len(list)); told != want || len(all) < 100 {
 		t.Fatalf("without a failure the writer told %q of %d calls", told, len(all))
 	}
-	stride := 12
+	stride := 32
 	if os.Getenv("KIOSKD_CRASH") != "" {
 		stride = 1
 	}

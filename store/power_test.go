@@ -67,7 +67,7 @@ func (c cutter) run(rnd *rand.Rand, dir string) (images int, err error) {
 // has made of the writes that were not synced: lost, in another order, torn in sectors
 // of 512 bytes, new names gone. KIOSKD_CRASH=IMAGES sets how many images there are.
 func TestPowerCut(t *testing.T) {
-	want, script, each := 1500, 25, 4
+	want, script, each := 1000, 25, 4
 	if long := os.Getenv("KIOSKD_CRASH"); long != "" {
 		if _, err := fmt.Sscanf(long, "%d", &want); err != nil {
 			t.Fatalf("KIOSKD_CRASH is a number of images: %v", err)

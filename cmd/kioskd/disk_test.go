@@ -147,17 +147,7 @@ func TestFullDiskInASession(t *testing.T) {
 	if got.status != http.StatusServiceUnavailable || got.code() != "store_full" {
 		t.Fatalf("a message on a full disk was answered with %+v", got)
 	}
-	durable := true
-	for n := 0; n < 500 && durable; n++ {
-		got, done := b.command(t, http.MethodPost, apitype.RouteMute, `{"muted":true}`)
-		if got.status != http.StatusOK || !done.Session.Audio.Muted {
-			t.Fatalf("a mute on a full disk was answered with %+v", got)
-		}
-		durable = done.Durable
-	}
-	if durable {
-		t.Fatal("500 commands were stored on a full disk")
-	}
+	exhaust(t, b)
 	until(t, "the condition", wait, func() bool { return b.degraded(t) })
 	if !room() {
 		t.Error("the session did not go on")
@@ -170,12 +160,33 @@ func TestFullDiskInASession(t *testing.T) {
 	if got, done := b.command(t, http.MethodPost, apitype.RouteMute, `{"muted":true}`); got.status != http.StatusOK || !done.Durable || !room() {
 		t.Errorf("then: %+v", got)
 	}
-	d.end()
+	// A death on a full disk: the next one starts there, and turns nothing on.
 	fill(t, dir)
+	exhaust(t, b)
+	if got, done := b.command(t, http.MethodPost, apitype.RouteDisableVideo, `{"disabled":true}`); got.status != http.StatusOK || !done.Session.Video.Disabled {
+		t.Errorf("no video, on a full disk: %+v", got)
+	}
+	d.end()
 	b.must(t, enter...)
-	if s, err := b.api.Session(t.Context()); err != nil || s == nil || !s.Audio.Muted || s.AppointmentID != "a-1" {
+	if s, err := b.api.Session(t.Context()); err != nil || s == nil || !s.Audio.Muted || !s.Video.Disabled || s.AppointmentID != "a-1" {
 		t.Errorf("after a start on a full disk: %+v, %v", s, err)
 	}
+}
+
+// exhaust gives a command that narrows until the disk has no place for it: it acts all
+// the same, and says that it is not durable.
+func exhaust(t *testing.T, b *box) {
+	t.Helper()
+	for range 500 { // the store's file has some free pages
+		got, done := b.command(t, http.MethodPost, apitype.RouteMute, `{"muted":true}`)
+		if got.status != http.StatusOK || !done.Session.Audio.Muted {
+			t.Fatalf("a mute on a full disk was answered with %+v", got)
+		}
+		if !done.Durable {
+			return
+		}
+	}
+	t.Fatal("500 commands were stored on a full disk")
 }
 
 // TestFailedSyncEndsTheDaemon has the n-th sync of the store fail: from then on nothing
@@ -207,7 +218,7 @@ func TestFailedSyncEndsTheDaemon(t *testing.T) {
 func failSync(t *testing.T, call string, n int) (met, atStart int) {
 	t.Helper()
 	b := newBox(t, newClinic(t))
-	l := &ledger{rnd: rand.New(rand.NewPCG(uint64(n), 1))}
+	l := &ledger{rnd: rand.New(rand.NewPCG(rand.Uint64(), 1)), faulty: true}
 	d, err := b.start(nil, "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", call, n), "--")
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,11 @@ func judgeSees(t *testing.T) {
 		{"half applied: no entry", ledger{state: open, answers: 1, pending: mute}, muted, entries("open done"), false},
 		{"half applied: no effect", ledger{state: open, answers: 1, pending: mute}, open, entries("open done", "mute done"), false},
 		{"something else was done", ledger{state: open, answers: 1, pending: mute}, muted, entries("open done", "chat done"), false},
+		{"acted, not stored, and held", ledger{state: open, answers: 1, pending: mute, acted: true}, muted, entries("open done"), true},
+		{"acted, not stored, and gone", ledger{state: open, answers: 1, pending: mute, acted: true}, open, entries("open done"), false},
+		{"a refusal that is owed", ledger{state: open, answers: 2, idle: 1, faulty: true}, open, entries("open done"), true},
+		{"a refusal that is lost", ledger{state: open, answers: 2, idle: 1}, open, entries("open done"), false},
+		{"a change whose entry is lost", ledger{state: open, answers: 2, idle: 0, faulty: true}, open, entries("open done"), false},
 		{"done and repeated", ledger{state: muted, pending: mute, applied: true}, muted, entries("mute repeated"), true},
 		{"done twice", ledger{state: muted, pending: mute, applied: true}, open, entries("mute done"), false},
 	} {
