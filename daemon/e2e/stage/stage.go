@@ -70,6 +70,8 @@ type Stage struct {
 	Ready time.Duration
 	// Socket is kioskd's control socket.
 	Socket string
+	// Under is a command that StartKioskd runs kioskd under; it has to become it.
+	Under []string
 
 	backend string
 	alsa    []string
@@ -281,7 +283,7 @@ func (s *Stage) StartKioskd(ctx context.Context) error {
 	}
 	env := append([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa...)
 	started := time.Now()
-	args := []string{s.program("kioskd"), "-config", config}
+	args := append(slices.Clone(s.Under), s.program("kioskd"), "-config", config)
 	for _, set := range s.opts.Settings {
 		args = append(args, "-set", set)
 	}
