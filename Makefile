@@ -7,8 +7,8 @@ SHELL := /bin/bash
 export GOFLAGS := -tags=nolibopusfile -buildvcs=false
 PROGRAMS := kioskd kioskctl kioskscreen clinicsim fakecam demo
 PACKAGES := gcc g++ libc6-dev pkg-config libvpx-dev libopus-dev libasound2-dev \
-	libturbojpeg0-dev libyuv-dev chromium libasound2-plugins pulseaudio pulseaudio-utils \
-	ca-certificates curl iproute2 v4l-utils
+	libjpeg62-turbo-dev libyuv-dev chromium libasound2-plugins pulseaudio pulseaudio-utils \
+	ca-certificates curl iproute2 v4l-utils strace e2fsprogs coturn systemd dpkg-dev
 # What bench holds us against, and decodes with.
 BENCH_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 # What vm fetches its machine with, and emulates it.
@@ -17,7 +17,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Tests that need private device folders, namespaces or other users: as root.
 ROOT_TESTS := ./capture/camera/... ./cmd/fakecam/... ./cmd/kioskctl ./daemon/api/... ./daemon/client \
-	./daemon/devices ./daemon/privacy ./daemon/network ./daemon/e2e ./store
+	./daemon/devices ./daemon/privacy ./daemon/network ./daemon/e2e ./store ./cmd/kioskd ./systemd/lab
 # Tests with deadlines of media in them run one package at a time: the others
 # would take the two cores away.
 MEDIA_TESTS := ./capture/encode ./capture/microphone/... ./capture/soundcard/... ./capture/speaker ./cmd/clinicsim/sim ./cmd/kioskscreen ./daemon \
@@ -48,6 +48,7 @@ test: build ## all tests, with the race detector
 	@$(covered)
 	go test -race -timeout 5m $$(go list ./... | grep -vxF "$$(go list $(ROOT_TESTS) $(MEDIA_TESTS))")
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 5m $(MEDIA_TESTS)
+	$(MAKE) deb-pack lab-programs DEB=bin/lab.deb DEB_COMPRESSION=none
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 12m $(AS_ROOT) $(ROOT_TESTS)
 
 # Rows of the screen's contract, each with the seconds it took.
@@ -70,6 +71,22 @@ faults: build ## cameras and sound that fail in a call, 20 times each, and 10,00
 nightly: build ## the same 100 times each
 	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 2h $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+# Of a verbose test run what says something; a failed test's exit code passes (pipefail).
+VERDICT := grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+kill: build ## 1,000 kill -9 at random moments and 100 at each named point of the commit path, with commands running
+	KIOSKD_KILLS=1000:100 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestKillLoop' ./cmd/kioskd | $(VERDICT)
+
+crash: build ## 100,000 images of power cuts, 10,000 damaged stores, and an error at every call that writes
+	KIOSKD_CRASH=100000 KIOSKD_DAMAGED=10000 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^Test(PowerCut|Damaged|EveryCallFails|EveryPrefix|FullDisk)' ./store | $(VERDICT)
+	KIOSKD_CRASH=1 go test -count 1 -v -timeout 15m $(AS_ROOT) -run '^Test(Damaged|Full|Failed)' ./cmd/kioskd | $(VERDICT)
+load: build ## the control API under load, a minute each: readers, writers, stalled streams, slow heads, 1,000 dialers
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 10m $(AS_ROOT) ./daemon/api/load | grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+promtool: MORE_PACKAGES := prometheus
+promtool: setup ## have Prometheus's own linter read the metrics
+	KIOSKD_PROMTOOL=1 go test -count 1 -run '^TestMetrics$$' ./daemon
 
 bench: MORE_PACKAGES := $(BENCH_PACKAGES)
 bench: build ## what encoding and whole calls cost, beside mediadevices, GStreamer, libvpx and Chromium
@@ -95,7 +112,66 @@ vm: MORE_PACKAGES := $(VM_PACKAGES)
 vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card that go and come; VM=-fresh for the newest kernel
 	go build -trimpath -o bin/vm ./systemd/vm
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/vm-guest ./systemd/vm/guest
+	$(MAKE) deb-pack DEB=bin/lab.deb DEB_COMPRESSION=none
 	$(SUDO) bin/vm $(VM)
+
+DEB_ARCH ?= amd64
+DEB_VERSION ?= $(shell sed -n 's/^const Release = "\(.*\)"/\1/p' daemon/api/apitype/release.go)
+DEB_STAGE := bin/deb-$(DEB_ARCH)
+DEB := bin/kioskd_$(DEB_VERSION)_$(DEB_ARCH).deb
+# What the package is made and checked with.
+DEB_PACKAGES := dpkg-dev lintian man-db
+DEB_MAINTAINER ?= kioskd maintainers <kioskd@users.noreply.github.com>
+# The newest whose modules are all to be had from the proxy.
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.2
+
+deb: MORE_PACKAGES := $(DEB_PACKAGES)
+deb: build deb-pack ## the Debian package, into bin/
+	lintian --fail-on error --profile debian $(DEB)
+
+deb-pack:
+	@mkdir -p $(DEB_STAGE)/debian
+	go build -trimpath -buildmode=pie -ldflags "-s -w -linkmode=external -extldflags '-Wl,-z,relro,-z,now'" -o $(DEB_STAGE)/ ./cmd/kioskd ./cmd/kioskctl ./cmd/kioskscreen
+	go run ./systemd/package/manual -bin $(DEB_STAGE) -out $(DEB_STAGE) -version $(DEB_VERSION) -maintainer '$(DEB_MAINTAINER)'
+	@sed 's/compression: xz/compression: $(or $(DEB_COMPRESSION),xz)/' systemd/package/nfpm.yaml > $(DEB_STAGE)/nfpm.yaml
+	@printf 'Source: kioskd\n\nPackage: kioskd\nArchitecture: any\n' > $(DEB_STAGE)/debian/control
+	depends=$$(cd $(DEB_STAGE) && dpkg-shlibdeps -O -e kioskd -e kioskctl -e kioskscreen 2>/dev/null | sed -n 's/^shlibs:Depends=//p') && \
+	test -n "$$depends" && DEPENDS="$$depends" ARCH=$(DEB_ARCH) VERSION=$(DEB_VERSION) STAGE=$(DEB_STAGE) MAINTAINER='$(DEB_MAINTAINER)' \
+	go run $(NFPM) package -f $(DEB_STAGE)/nfpm.yaml -p deb -t $(DEB)
+
+# Cross-built, never run here: the dependencies are amd64's, whose packages have the same
+# names and versions. Left out, with a word, where Debian's arm64 parts are not to be had.
+ARM64 := $(CURDIR)/bin/arm64/root
+ARM64_LIB := $(ARM64)/usr/lib/aarch64-linux-gnu
+deb-arm64: MORE_PACKAGES := $(DEB_PACKAGES) gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
+deb-arm64: build ## the same for arm64, cross-built: built, not run
+	@systemd/package/sysroot bin/arm64 || { echo "deb-arm64: left out"; exit 0; }; \
+	mkdir -p bin/deb-arm64/debian && \
+	env GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ PKG_CONFIG_SYSROOT_DIR=$(ARM64) \
+		PKG_CONFIG_LIBDIR=$(ARM64_LIB)/pkgconfig:$(ARM64)/usr/share/pkgconfig \
+		CGO_CFLAGS="-O2 -g -I$(ARM64)/usr/include -I$(ARM64)/usr/include/aarch64-linux-gnu" CGO_LDFLAGS="-L$(ARM64_LIB) -Wl,-rpath-link,$(ARM64_LIB)" \
+		go build -trimpath -buildmode=pie -ldflags "-s -w -linkmode=external -extldflags '-Wl,-z,relro,-z,now'" -o bin/deb-arm64/ ./cmd/kioskd ./cmd/kioskctl ./cmd/kioskscreen && \
+	go run ./systemd/package/manual -bin bin -out bin/deb-arm64 -version $(DEB_VERSION) -maintainer '$(DEB_MAINTAINER)' && \
+	printf 'Source: kioskd\n\nPackage: kioskd\nArchitecture: any\n' > bin/deb-arm64/debian/control && \
+	depends=$$(cd bin/deb-arm64 && dpkg-shlibdeps -O -e ../kioskd -e ../kioskctl -e ../kioskscreen 2>/dev/null | sed -n 's/^shlibs:Depends=//p') && \
+	test -n "$$depends" && DEPENDS="$$depends" ARCH=arm64 VERSION=$(DEB_VERSION) STAGE=bin/deb-arm64 MAINTAINER='$(DEB_MAINTAINER)' \
+	go run $(NFPM) package -f systemd/package/nfpm.yaml -p deb -t bin/kioskd_$(DEB_VERSION)_arm64.deb && \
+	echo "deb-arm64: built, not run"
+
+# The lab's programs; kioskd-faults can be made to hang.
+lab-programs:
+	go build -trimpath -o bin/ ./systemd/lab
+	go build -trimpath -tags faults,nolibopusfile -o bin/kioskd-faults ./cmd/kioskd
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./systemd/lab/forbidden
+
+lab: MORE_PACKAGES := $(DEB_PACKAGES) mmdebstrap
+lab: build deb-pack lab-programs ## the package under a real systemd in namespaces: every promise of the unit; LAB=-root=fresh over a new Debian
+	$(MAKE) newer-deb
+	$(SUDO) bin/lab -deb $(DEB) -upgrade bin/newer.deb $(LAB)
+
+newer-deb: # the same package with a higher version, for the upgrade
+	rm -rf bin/newer && dpkg-deb -R $(DEB) bin/newer && sed -i 's/^Version: .*/&+lab1/' bin/newer/DEBIAN/control && \
+	dpkg-deb -Zgzip -z1 --root-owner-group -b bin/newer bin/newer.deb >/dev/null && rm -rf bin/newer
 
 lint: setup ## golangci-lint, see .golangci.yml
 	go run $(GOLANGCI) run ./...
@@ -105,6 +181,6 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 	echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),60s) -fuzzminimizetime 10x $$p || exit 1; done; done
 
 clean: ## remove what was built
-	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
+	rm -rf bin demo systemd/vm/build systemd/lab/build || $(SUDO) rm -rf bin demo systemd/vm/build systemd/lab/build
 
-.PHONY: help setup build demo test rows figures faults nightly bench walk soak small vm lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly walk soak small kill crash load promtool bench vm deb deb-pack deb-arm64 newer-deb lab lab-programs lint fuzz clean

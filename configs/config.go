@@ -72,6 +72,8 @@ type Backend struct {
 	// CAFile is a PEM file whose certificates are trusted instead of the
 	// system's; empty keeps the system's.
 	CAFile string `toml:"ca_file" unit:"path"`
+	// Proxy is the address of an HTTP proxy for https and wss, empty for none.
+	Proxy string `toml:"proxy" unit:"URL"`
 	// AllowHosts are the hosts (name or name:port), beside the URL's own, that
 	// a redirect or a room's address may name.
 	AllowHosts []string `toml:"allow_hosts" unit:"host or host:port"`
@@ -178,6 +180,8 @@ type Network struct {
 type Room struct {
 	// Loopback lets ICE gather on lo too (demos and tests).
 	Loopback bool `toml:"loopback" unit:"yes or no"`
+	// RelayOnly lets the call go through the room's TURN servers alone.
+	RelayOnly bool `toml:"relay_only" unit:"yes or no"`
 	// ICEDisconnectedMS is the silence after which a connection counts as
 	// interrupted, ICEFailedMS the one after which it counts as lost, counted
 	// from the interruption, ICEKeepaliveMS the pause between keep-alives

@@ -20,6 +20,7 @@ import (
 
 // Where things are when neither the file nor systemd says so.
 const (
+	DefaultFile      = "/etc/kioskd/kioskd.toml"
 	DefaultSocket    = "/run/kioskd/control.sock"
 	DefaultStateDir  = "/var/lib/kioskd"
 	DefaultTokenFile = "/etc/kioskd/backend-token" //nolint:gosec // a path, not a token
@@ -37,8 +38,8 @@ var sample []byte
 // Sample is the commented sample, which is also the default of every key.
 func Sample() []byte { return bytes.Clone(sample) }
 
-// Load reads the file at path over the built-in default, then the overrides,
-// fills in the paths that systemd gives (RUNTIME_DIRECTORY, STATE_DIRECTORY,
+// Load reads the file at path over the built-in default, then its drop-ins (see
+// DropIns), then the overrides, fills in the paths that systemd gives (RUNTIME_DIRECTORY, STATE_DIRECTORY,
 // CREDENTIALS_DIRECTORY; see systemd.exec(5)) and checks the whole.
 //
 // An empty path means the default alone. An override is "section.key=value",
@@ -53,11 +54,7 @@ func Load(path string, overrides ...string) (Config, error) {
 		return Config{}, err
 	}
 	if path != "" {
-		data, err := readFile(path)
-		if err != nil {
-			return Config{}, err
-		}
-		if err := b.layer(path, data); err != nil {
+		if err := b.file(path); err != nil {
 			return Config{}, err
 		}
 	}
@@ -114,7 +111,7 @@ func (b *builder) override(text string) error {
 	section, name, dotted := strings.Cut(key, ".")
 	field, known := fields()[key]
 	if !found || !dotted || !known {
-		return fmt.Errorf("cannot apply override %q: no such key; write section.key=value with a key of the sample", key)
+		return fmt.Errorf("cannot apply override %q: %s; write section.key=value", clip(key), unknown(key))
 	}
 	value = strings.TrimSpace(value)
 	if field.typ.Kind() == reflect.String && !strings.HasPrefix(value, `"`) && !strings.HasPrefix(value, "'") {
@@ -240,4 +237,30 @@ func (c Config) LogValue() slog.Value {
 		groups = append(groups, slog.Group(section, attrs...))
 	}
 	return slog.GroupValue(groups...)
+}
+
+// Differs names the keys (section.key) in which the other settings differ, sorted.
+func (c Config) Differs(other Config) []string {
+	var keys []string
+	a, b := reflect.ValueOf(c), reflect.ValueOf(other)
+	for i := range a.NumField() {
+		section := a.Type().Field(i)
+		for j := range a.Field(i).NumField() {
+			if !reflect.DeepEqual(a.Field(i).Field(j).Interface(), b.Field(i).Field(j).Interface()) {
+				keys = append(keys, section.Tag.Get("toml")+"."+section.Type.Field(j).Tag.Get("toml"))
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// LiveKeys are the keys (section.key) that a reload changes while the daemon runs; the
+// others wait for a restart. Those of the session count for appointments to come: limits
+// never move under a patient.
+func LiveKeys() []string {
+	return []string{
+		"log.level",
+		"session.ask_consent", "session.reconnect_seconds", "session.session_seconds", "session.wait_seconds",
+	}
 }

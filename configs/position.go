@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -73,7 +74,7 @@ func explain(name string, err error) error {
 			errs = append(errs, &Problem{
 				Key:   strings.Join(e.Key(), "."),
 				Where: fmt.Sprintf("%s:%d:%d", name, line, column),
-				Text:  "unknown key; see the sample for the names",
+				Text:  unknown(strings.Join(e.Key(), ".")),
 			})
 		}
 		return errors.Join(errs...)
@@ -81,10 +82,11 @@ func explain(name string, err error) error {
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		line, column := decode.Position()
+		key := strings.Join(decode.Key(), ".")
 		return &Problem{
-			Key:   strings.Join(decode.Key(), "."),
+			Key:   key,
 			Where: fmt.Sprintf("%s:%d:%d", name, line, column),
-			Text:  decodeText(err),
+			Text:  cmp.Or(wrongType(key, decodeText(err)), decodeText(err)),
 		}
 	}
 	return fmt.Errorf("cannot read config %s: %s", name, decodeText(err))

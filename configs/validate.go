@@ -58,6 +58,7 @@ func (c Config) rules() map[string]func() error {
 		"backend.url":               func() error { return checkURL(c.Backend.URL) },
 		"backend.token_file":        func() error { return absolute(c.Backend.TokenFile) },
 		"backend.ca_file":           func() error { return absolute(c.Backend.CAFile) },
+		"backend.proxy":             func() error { return checkProxy(c.Backend.Proxy) },
 		"backend.allow_hosts":       func() error { return each(c.Backend.AllowHosts, checkHost) },
 		"backend.platform":          func() error { return matches(c.Backend.Platform, headerWord, "1 to 64 of A-Z a-z 0-9 . _ / -") },
 		"camera.directory":          func() error { return absoluteGiven(c.Camera.Directory) },
@@ -175,6 +176,19 @@ func checkURL(raw string) error {
 	default:
 		return errors.New("must start with https:// (or http:// to a loopback host)")
 	}
+}
+
+// checkProxy never quotes the address either.
+func checkProxy(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" || !validHostname(u.Hostname()) || !validPort(u.Port()) ||
+		u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return errors.New("must be http://host:port, without a user, a path or anything else")
+	}
+	return nil
 }
 
 // isLoopback is true for addresses of 127.0.0.0/8 and ::1, and for the name

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 
+	"kioskd/capture/encode"
 	"kioskd/daemon/call"
 	"kioskd/daemon/room"
 	"kioskd/daemon/session"
@@ -59,4 +60,13 @@ func leavingOf(r room.Reason) session.Leaving {
 	default:
 		return session.Lost
 	}
+}
+
+// preferred turns the configured codec into an order: the others stay in it, for far
+// sides that do not take the first.
+func preferred(codec string) []encode.Codec {
+	if codec == "vp8" {
+		return []encode.Codec{encode.CodecVP8, encode.CodecH264}
+	}
+	return []encode.Codec{encode.CodecH264, encode.CodecVP8}
 }

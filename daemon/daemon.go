@@ -27,7 +27,6 @@ import (
 	"kioskd/daemon/call"
 	"kioskd/daemon/devices"
 	"kioskd/daemon/health"
-	"kioskd/daemon/network"
 	"kioskd/daemon/report"
 	"kioskd/daemon/room"
 	"kioskd/daemon/room/direct"
@@ -58,12 +57,18 @@ type kiosk struct {
 	memory  *report.Log
 	states  *report.States
 	sender  *report.Sender
+	oneWay  oneWay
 	ending  func() bool // the daemon is on its way out
 	around  Surroundings
 	meter   report.Meter // how the running call goes
 	// measureDue has a token when there may be a call to measure.
 	measureDue chan struct{}
 	safety     *safety // nil: the configuration wants none
+
+	settings    settings
+	faults      faults
+	callOptions call.Options // for a loopback call like the call
+	entered     stateCounts
 }
 
 // Run is the daemon's whole life: until ctx ends, or a part fails that it cannot
@@ -100,21 +105,26 @@ func RunIn(ctx context.Context, cfg configs.Config, version apitype.Version, log
 func build(cfg configs.Config, version apitype.Version, memory *report.Log, log *slog.Logger, around Surroundings) (*kiosk, error) {
 	k := &kiosk{
 		cfg: cfg, log: log, memory: memory, states: &report.States{}, health: health.New(),
-		notify: systemd.NewNotifier(), ending: func() bool { return false }, around: around,
+		notify: systemd.NewNotifier(), ending: func() bool { return false }, around: around, settings: settings{config: cfg},
 		measureDue: make(chan struct{}, 1),
 	}
 	var err error
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
 		return nil, fmt.Errorf("cannot start without words: %w", err)
 	}
+	k.oneWay.health, k.oneWay.words = k.health, k.words
 	if k.backend, err = backend.New(backend.Options{
-		URL: cfg.Backend.URL, Token: backend.FileToken(cfg.Backend.TokenFile), CAFile: cfg.Backend.CAFile,
+		URL: cfg.Backend.URL, Token: backend.FileToken(cfg.Backend.TokenFile), CAFile: cfg.Backend.CAFile, Proxy: cfg.Backend.Proxy,
 		AllowHosts: cfg.Backend.AllowHosts, Timeout: cfg.Backend.Timeout(),
 		Device: cfg.Backend.Device, Platform: cfg.Backend.Platform, Log: log.With("part", "backend"),
 	}); err != nil {
 		return nil, fmt.Errorf("cannot use the [backend] settings: %w", err)
 	}
-	if k.store, err = store.Open(cfg.Store.Dir, store.Options{Log: log.With("part", "store")}); err != nil {
+	key, err := storeKey()
+	if err != nil {
+		return nil, err
+	}
+	if k.store, err = store.Open(cfg.Store.Dir, store.Options{MachineKey: key, Log: log.With("part", "store")}); err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
 	if aside := k.store.SetAside(); aside != "" {
@@ -140,10 +150,11 @@ func (k *kiosk) buildCall() error {
 	c := k.cfg
 	var err error
 	k.work = newPerformer(k.log.With("part", "performer"))
-	k.call, err = call.New(call.Options{
+	k.callOptions = call.Options{
 		Providers: room.Providers{"direct": &direct.Provider{Client: k.backend.HTTP()}},
 		Path: peer.Options{
 			Loopback: c.Room.Loopback, IgnoreInterfaces: c.Network.IgnoreInterfaces,
+			RelayOnly: c.Room.RelayOnly, Roots: k.backend.Roots(),
 			Timing: peer.Timing{Disconnected: c.Room.ICEDisconnected(), Failed: c.Room.ICEFailed(), Keepalive: c.Room.ICEKeepalive()},
 		},
 		Video: call.VideoOptions{
@@ -154,24 +165,16 @@ func (k *kiosk) buildCall() error {
 		},
 		AudioEncoder: encode.OpusParams{BitRate: c.Audio.BitrateKbps * 1000},
 		Audio:        prop.Audio{SampleRate: 48000, ChannelCount: 1, Latency: 20 * time.Millisecond},
-		Camera:       k.devices.RunCamera, Microphone: k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
+		Camera:       k.devices.RunCamera,
+		Microphone:   k.devices.RunMicrophone, Switch: k.devices.SwitchCamera,
 		CameraFigures: k.devices.CameraFigures,
 		OffWords:      []string{k.words.Text("slate.video_off")},
 		Events:        k.callEvent, Log: k.log.With("part", "call"),
-	})
-	if err != nil {
+	}
+	if k.call, err = call.New(k.callOptions); err != nil {
 		return fmt.Errorf("cannot build the call: %w", err)
 	}
 	return nil
-}
-
-// preferred turns the configured codec into an order: the others stay in it, for far
-// sides that do not take the first.
-func preferred(codec string) []encode.Codec {
-	if codec == "vp8" {
-		return []encode.Codec{encode.CodecVP8, encode.CodecH264}
-	}
-	return []encode.Codec{encode.CodecH264, encode.CodecVP8}
 }
 
 func (k *kiosk) buildSession(version apitype.Version) error {
@@ -179,8 +182,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	k.runner, err = runner.New(runner.Options{
 		Store: &archive{persistence: persistence{k.store}, meter: &k.meter, log: k.log.With("part", "quality")}, Perform: k.work.perform, Publish: k.published,
 		AskConsent: k.cfg.Session.AskConsent, ClockDoubtful: k.doubtful, Wall: k.around.Wall, Uptime: k.around.Uptime,
-		Limits: session.Limits{Wait: k.cfg.Session.Wait(), Session: k.cfg.Session.Limit(), Reconnect: k.cfg.Session.Reconnect()},
-		Log:    k.log.With("part", "session"),
+		Limits: limitsOf(k.cfg), Log: k.log.With("part", "session"),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the session: %w", err)
@@ -196,16 +198,19 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 		Version: version, Model: k.runner.Model, Devices: k.devices.List, Conditions: k.health.List,
 		Statistics: func() any { return k.call.History() }, States: k.states, Log: k.memory,
 	}
+	started := time.Now()
 	auth, err := apipeer.NewAuth()
 	if err != nil {
 		return fmt.Errorf("cannot find out who may do what: %w", err)
 	}
 	k.api, err = api.New(api.Deps{
-		Session: k.runner, Views: views{k.call}, Tools: k.devices, Devices: k.devices.List, Quality: k.call.Figures, Statistics: k.call.Statistics,
+		Session: k.runner, Views: views{k.call}, Tools: k.devices, Quality: k.call.Figures, Statistics: k.call.Statistics,
 		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
-		Audit: k.audit, Denied: k.denied, Config: func() any { return k.cfg.Shown() },
-		Safe: func() bool { return k.safety.on() },
+		Devices: func() []apitype.Device { k.faults.pass("api"); return k.devices.List() },
+		Audit:   k.audit, Denied: k.denied, Config: func() any { return k.settings.now().Shown() }, Reload: k.reload,
+		Safe: func() bool { return k.safety.on() }, Check: k.checker().Run,
+		Metrics: func() ([]byte, error) { return k.metrics(version.Version, started) },
 	})
 	if err != nil {
 		return fmt.Errorf("cannot build the control API: %w", err)
@@ -219,6 +224,7 @@ func (k *kiosk) post(w session.What) bool { return k.runner.Post(w) || k.ending(
 
 // callEvent passes what the call reports on to the session.
 func (k *kiosk) callEvent(e call.Event) {
+	k.oneWay.note(e)
 	if w, ok := sessionEvent(e); ok && !k.post(w) {
 		k.log.Error("cannot tell the session what happened in the call", "event", w.Name())
 	}
@@ -230,6 +236,7 @@ func (k *kiosk) deviceChanged() { k.work.recheck() }
 
 // published runs in the session's goroutine, after each commit.
 func (k *kiosk) published(s session.Snapshot) {
+	k.faults.pass("session")
 	k.devices.Session(s.Model.Running(), s.Model.Muted) // before anything can see a session
 	k.states.Note(s.Model)
 	if s.Model.State == session.Active {
@@ -238,7 +245,11 @@ func (k *kiosk) published(s session.Snapshot) {
 	if s.Model.Final() {
 		k.sender.Poke() // how the call went can go out
 	}
+	k.entered.note(s.Model)
 	k.api.Publish(s)
+	if !s.Model.Running() {
+		k.oneWay.clear()
+	}
 	if s.Model.Unauthorized {
 		k.health.Set("backend_unauthorized", apitype.SeverityWarning,
 			k.words.Text("condition.backend_unauthorized.title"), k.words.Text("condition.backend_unauthorized.hint"))
@@ -273,12 +284,16 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	}
 	late.Go(func() { k.work.run(after) })
 	late.Go(func() { fail("the control API", k.serve(after, ln)) })
-	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, k.alive, k.log)) })
+	beat := newPulse(k, ln.Addr().String())
+	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, beat.alive, k.log)) })
+	early.Go(func() { k.watchReload(ctx) })
+	early.Go(func() { fail("the faults", k.serveFaults(ctx)) })
 	if !k.safety.on() || k.holdSafe(ctx) {
 		early.Go(func() { fail("the session", k.runner.Run(ctx)) })
 		early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
 		early.Go(func() { k.devices.Run(ctx) })
 		early.Go(func() { k.sender.Run(ctx) })
+		early.Go(func() { fail("the store", k.watchStore(ctx)) })
 		early.Go(func() { k.watchClock(ctx) })
 		early.Go(func() { k.measure(ctx) })
 		early.Go(func() { k.safety.age(ctx) })
@@ -290,6 +305,7 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 		k.log.Warn("cannot tell systemd that we stop", "error", err)
 	}
 	early.Wait()
+	beat.close()
 	stop()
 	late.Wait()
 	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
@@ -340,29 +356,6 @@ func (k *kiosk) ready(ctx context.Context) {
 		k.log.Warn("cannot tell systemd that we are ready", "error", err)
 	}
 	k.log.Info("ready", "socket", k.cfg.API.Socket)
-}
-
-// alive is the watchdog's question: a round trip through the session's inbox. In safe
-// mode there is no session.
-func (k *kiosk) alive(ctx context.Context) error {
-	if k.safety.on() {
-		return nil
-	}
-	_, err := k.runner.Do(ctx, session.Event{What: session.Tick{}}, "")
-	return err
-}
-
-func (k *kiosk) watchNetwork(ctx context.Context) error {
-	o := network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
-	return network.Watch(ctx, o, func(up bool) {
-		k.log.Info("network", "up", up)
-		if up {
-			k.sender.Poke()
-		}
-		if !k.post(session.NetworkChanged{Up: up}) {
-			k.log.Error("cannot tell the session about the network")
-		}
-	})
 }
 
 // deviceEvents tells of every camera and sound card of which the kernel says something.

@@ -287,7 +287,7 @@ func TestConditionsHaveWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, code := range []string{"store_degraded", "store_damaged", "backend_unauthorized", "reports_waiting", "safe_mode", "clock_unsynchronised"} {
+		for _, code := range []string{"store_degraded", "store_damaged", "backend_unauthorized", "reports_waiting", "media_one_way", "safe_mode", "clock_unsynchronised"} {
 			for _, key := range []string{"condition." + code + ".title", "condition." + code + ".hint"} {
 				if !w.Has(key) || w.Text(key) == "" {
 					t.Errorf("%s has no words for %s", lang, key)

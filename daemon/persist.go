@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -8,7 +9,12 @@ import (
 	"kioskd/daemon/session"
 	"kioskd/daemon/session/runner"
 	"kioskd/store"
+	"kioskd/store/killpoint"
 )
+
+// ErrRestart is wrapped by Run's error where only a new process can go on: a sync of
+// the store has failed, and what the disk holds has to be read anew.
+var ErrRestart = errors.New("kioskd has to be started again")
 
 // persistence keeps the session's model in the store. The record's id is the
 // kiosk's random identity in the room: an appointment's number would stand
@@ -50,12 +56,26 @@ func (p persistence) Commit(c runner.Commit) error {
 		save.ID, save.Model = c.Model.Peer, b
 	}
 	err := p.store.Save(save)
-	if errors.Is(err, store.ErrOutboxFull) {
+	switch {
+	case errors.Is(err, store.ErrOutboxFull):
 		return fmt.Errorf("%w: %w", runner.ErrOutboxFull, err)
+	case errors.Is(err, store.ErrFull):
+		return fmt.Errorf("%w: %w", runner.ErrStoreFull, err)
 	}
+	killpoint.Pass(killpoint.Answer)
 	return err
 }
 
 func auditEntry(text string) store.Entry {
 	return store.Entry{At: time.Now().UTC(), Kind: "audit", Text: text}
+}
+
+// watchStore waits for a store that may write no more.
+func (k *kiosk) watchStore(ctx context.Context) error {
+	select {
+	case <-k.store.Failed():
+		return fmt.Errorf("%w: %w", ErrRestart, store.ErrReadOnly)
+	case <-ctx.Done():
+		return nil
+	}
 }

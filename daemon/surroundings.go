@@ -16,6 +16,7 @@ type Surroundings struct {
 	Synchronised func() bool                               // somebody keeps it right
 	Uptime       func() (boot string, since time.Duration) // which boot it is, and the time since it
 	SafeFor      time.Duration                             // how long safe mode lasts
+	Reload       Reloading                                 // how the settings are read anew
 }
 
 func (s Surroundings) complete() Surroundings {

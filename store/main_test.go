@@ -12,6 +12,8 @@ import (
 const (
 	childEnv = "KIOSKD_STORE_TEST_CHILD"
 	childDir = "KIOSKD_STORE_TEST_DIR"
+	// childSpec says which script: "", or SEED:STEPS of a long one.
+	childSpec = "KIOSKD_STORE_TEST_SCRIPT"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +21,11 @@ func TestMain(m *testing.M) {
 	case "writer":
 		childWriter(os.Getenv(childDir))
 	case "script":
-		childScript(os.Getenv(childDir))
+		childScript(os.Getenv(childDir), os.Getenv(childSpec))
+	case "damaged":
+		childDamaged(os.Getenv(childDir))
+	case "cache":
+		childCache(os.Getenv(childDir))
 	case "full":
 		childFull(os.Getenv(childDir))
 	default:

@@ -15,11 +15,14 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"kioskd/store/killpoint"
 )
 
 const (
 	fileName       = "kiosk.db"
 	asidePrefix    = fileName + ".damaged-"
+	freshSuffix    = ".new"
 	asideKept      = 3 // damaged files that stay; older ones are deleted
 	lockTimeout    = time.Second
 	maxFile        = 256 << 20 // a file over this is not read in: it is damaged
@@ -30,7 +33,7 @@ const (
 // is renamed to kiosk.db.damaged-TIME and a new one is made: SetAside tells.
 // Errors: ErrLocked, ErrNewer (the file is untouched), or what the disk says.
 func Open(dir string, o Options) (*Store, error) {
-	s := &Store{log: o.Log, entries: defaultEntries}
+	s := &Store{log: o.Log, entries: defaultEntries, failed: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -49,6 +52,12 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.vault, err = openVault(dir, o.MachineKey); err != nil {
 		return nil, err
 	}
+	if err := syncDir(dir); err != nil { // the keys' names, before anything is sealed with them
+		return nil, fmt.Errorf("cannot use the state directory: %w", err)
+	}
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
 	if s.db, err = openBolt(path, s.adopt); errors.Is(err, errDamaged) {
 		// The file passed the inspection and bbolt still cannot live with it. The
 		// inode may stay locked by the failed Open, so only its name is used again.
@@ -56,14 +65,18 @@ func Open(dir string, o Options) (*Store, error) {
 		if s.aside, err = setAside(path); err != nil {
 			return nil, err
 		}
-		s.db, err = openBolt(path, s.adopt)
+		if err = makeFile(path); err == nil {
+			s.db, err = openBolt(path, s.adopt)
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
+	killpoint.Pass(killpoint.Opened)
 	if err := errors.Join(s.tidy(), syncDir(dir)); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
+	killpoint.Pass(killpoint.Recovered)
 	return s, nil
 }
 
@@ -77,23 +90,12 @@ func (s *Store) tidy() error {
 	if held, err := s.holdsSession(); err != nil {
 		s.log.Error("the store cannot be looked through for old keys", "error", err)
 	} else if !held {
-		if err := s.vault.turn(); err != nil {
+		if err := s.turn(); err != nil {
 			return err // nothing may be wrapped with a pepper that may not be on the disk
 		}
 	}
 	if err := s.sweep(); err != nil {
 		s.log.Error("old keys stay until the next start", "error", err) // no reason to keep patients waiting
-	}
-	return nil
-}
-
-func privateDir(dir string) error {
-	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
-		err = os.Chmod(dir, 0o700) //nolint:gosec // a directory needs x
-	}
-	if err != nil {
-		return fmt.Errorf("cannot use the state directory: %w; it has to belong to the user that runs kioskd", err)
 	}
 	return nil
 }
@@ -115,6 +117,9 @@ func inspect(path string) (aside string, err error) {
 	}
 	if err := f.Chmod(0o600); err != nil {
 		return "", fmt.Errorf("cannot protect the store: %w", err)
+	}
+	if err := settle(f); err != nil {
+		return "", fmt.Errorf("cannot open the store: %w", err)
 	}
 	schema, err := examine(f)
 	switch {
@@ -176,6 +181,26 @@ func examine(f *os.File) (schema int, err error) {
 	return c.schema()
 }
 
+// makeFile makes a new store under another name first: bbolt writes its first pages at
+// one go, and a power cut in the middle of it would look like a damaged store.
+func makeFile(path string) error {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		return nil
+	}
+	fresh := path + freshSuffix
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot make the store: %w", err)
+	}
+	db, err := openBolt(fresh, func(*bolt.Tx) error { return nil })
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Close(), os.Rename(fresh, path)); err != nil {
+		return fmt.Errorf("cannot make the store: %w", err)
+	}
+	return nil
+}
+
 // openBolt opens or makes the file and its buckets, and runs then in the same
 // transaction. errDamaged: bbolt cannot.
 func openBolt(path string, then func(*bolt.Tx) error) (db *bolt.DB, err error) {
@@ -194,6 +219,11 @@ func openBolt(path string, then func(*bolt.Tx) error) (db *bolt.DB, err error) {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	err = guard(func() error {
+		// A start writes only what is missing: a kiosk whose disk is full starts too.
+		made := false
+		if err := db.View(func(tx *bolt.Tx) error { made = complete(tx); return nil }); err != nil || made {
+			return err
+		}
 		return db.Update(func(tx *bolt.Tx) error {
 			for _, name := range bucketNames() {
 				if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
@@ -214,6 +244,18 @@ func openBolt(path string, then func(*bolt.Tx) error) (db *bolt.DB, err error) {
 	default:
 		return nil, errors.Join(fmt.Errorf("%w: %w", errDamaged, err), guard(db.Close))
 	}
+}
+
+// complete says whether a file has all that openBolt would put into it.
+func complete(tx *bolt.Tx) bool {
+	for _, name := range bucketNames() {
+		if tx.Bucket([]byte(name)) == nil {
+			return false
+		}
+	}
+	meta := tx.Bucket([]byte(bucketMeta))
+	first, _ := tx.Bucket([]byte(bucketJournal)).Cursor().First()
+	return string(meta.Get([]byte(schemaKey))) == strconv.Itoa(Schema) && (first == nil || meta.Get([]byte(chainKey)) != nil)
 }
 
 // isSystem says whether the kernel refused something: the file is not to blame.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"kioskd/store/killpoint"
 )
 
 // Bounds of the outbox.
@@ -150,7 +152,18 @@ func (s *Store) DropReport(id string, journal ...Entry) error {
 	if err != nil {
 		return err
 	}
-	return s.vault.destroyReportKey(id)
+	killpoint.Pass(killpoint.ReportDropped)
+	return s.destroyReportKey(id)
+}
+
+// destroyReportKey destroys a report's key; a sync that fails there leaves as much in
+// doubt as any other.
+func (s *Store) destroyReportKey(id string) error {
+	err := s.vault.destroyReportKey(id)
+	if errors.Is(err, errUnsynced) {
+		return s.giveUp(err)
+	}
+	return err
 }
 
 // sealedReport is a report that is ready to be written.
@@ -178,9 +191,13 @@ func (s *Store) prepare(r *Report) (*sealedReport, error) {
 		return nil, ErrOutboxFull
 	}
 	key, err := s.vault.newReportKey(r.ID)
-	if err != nil {
+	switch {
+	case errors.Is(err, errUnsynced):
+		return nil, s.giveUp(err)
+	case err != nil:
 		return nil, diskError(err)
 	}
+	killpoint.Pass(killpoint.ReportKey)
 	at := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 	return &sealedReport{r.ID, key.Seal(at, nil, r.Data, reportLabel(r.ID, at))}, nil //nolint:gosec // NewGCMWithRandomNonce makes the nonce itself
 }

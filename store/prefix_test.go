@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,76 +9,52 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 )
 
-// step is one acknowledged action of the script, and what the store holds after it.
-type step struct {
-	name    string
-	do      func(s *Store) error
-	session string   // id and model are the same
-	reports []string // oldest first
-	journal string   // of the newest entry
-	face    string   // bound to the role
-}
-
-func script() []step {
-	save := func(id string, final bool, report string) func(*Store) error {
-		return func(s *Store) error {
-			v := Save{ID: id, Model: []byte(id), Final: final, AuditOnly: id == "" && !final, Journal: []Entry{{Text: id + "+" + report}}}
-			if report != "" {
-				v.Report = &Report{report, bytes.Repeat([]byte("words of "+report+" "), 500)}
-			}
-			return s.Save(v)
+// childScript writes one byte after each step. What fails it tries again, as the daemon
+// does, and tells by a letter: the disk is full, another error, and that the store takes
+// no more, which is the end.
+func childScript(dir, spec string) {
+	var s *Store
+	list := steps(spec)
+	for i := 0; i < len(list); {
+		var err error
+		if s == nil {
+			s, err = Open(dir, Options{JournalEntries: scriptEntries})
 		}
-	}
-	drop := func(id string) func(*Store) error {
-		return func(s *Store) error { return s.DropReport(id, Entry{Text: "-" + id}) }
-	}
-	bind := func(id string, controls int32) func(*Store) error {
-		return func(s *Store) error {
-			b := Bindings{Roles: map[string]string{"face": id}, Controls: map[string]map[string]int32{}, Names: []byte(id)}
-			for n := range controls {
-				b.Controls[fmt.Sprint(id, n)] = map[string]int32{id: n}
-			}
-			return s.SaveBindings(b, Entry{Text: id})
-		}
-	}
-	return []step{
-		{"open", func(*Store) error { return nil }, "", nil, "", ""},
-		{"begin", save("one", false, ""), "one", nil, "one+", ""},
-		{"a report with the session", save("one", false, "a"), "one", []string{"a"}, "one+a", ""},
-		{"a report alone", save("", false, "b"), "one", []string{"a", "b"}, "+b", ""},
-		{"the end, with a report", save("", true, "c"), "", []string{"a", "b", "c"}, "+c", ""},
-		{"sent", drop("a"), "", []string{"b", "c"}, "-a", ""},
-		{"another session", save("two", false, ""), "two", []string{"b", "c"}, "two+", ""},
-		{"sent in a session", drop("c"), "two", []string{"b"}, "-c", ""},
-		{"another takes its place", save("three", false, "d"), "three", []string{"b", "d"}, "three+d", ""},
-		{"the end", save("", true, ""), "", []string{"b", "d"}, "+", ""},
-		{"a camera is bound", bind("cam-a", 1), "", []string{"b", "d"}, "cam-a", "cam-a"},
-		{"another takes its place", bind("cam-b", 40), "", []string{"b", "d"}, "cam-b", "cam-b"},
-	}
-}
-
-// childScript writes one byte after each step.
-func childScript(dir string) {
-	s, err := Open(dir, Options{JournalEntries: 3})
-	for _, step := range script() {
 		if err == nil {
-			err = step.do(s)
+			err = list[i].do(s)
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "cannot", step.name+":", err)
+		word := "."
+		switch {
+		case err == nil || errors.Is(err, ErrNoReport): // it was dropped, and its key could not be
+			i++
+		case errors.Is(err, ErrReadOnly):
+			word = "R"
+		case errors.Is(err, ErrFull):
+			word = "F"
+		default:
+			word = "E"
+		}
+		if _, err := os.Stdout.WriteString(word); err != nil {
 			return
 		}
-		if _, err := os.Stdout.Write([]byte{'.'}); err != nil {
-			return
+		if s != nil && s.ReadOnly() { // it says nothing good any more
+			for _, step := range list[i:] {
+				if err := step.do(s); !errors.Is(err, ErrReadOnly) && !errors.Is(err, ErrNoReport) {
+					_, _ = os.Stdout.WriteString("!")
+				}
+			}
+			break
 		}
 	}
-	_ = s.Close()
+	if s != nil {
+		_ = s.Close()
+	}
 }
 
 // TestEveryPrefix stops a writer before each of its system calls that change a
@@ -88,85 +63,122 @@ func childScript(dir string) {
 // more, and its journal and reports are sound.
 func TestEveryPrefix(t *testing.T) {
 	steps := script()
-	dir, calls := t.TempDir(), 0
-	look := func(acked int) {
+	dir, calls, acked := t.TempDir(), 0, 0
+	look := func() {
 		calls++
 		to := t.TempDir()
 		if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
-		checkPrefix(t, fmt.Sprintf("before call %d, after %d steps", calls, acked), to, steps, acked)
+		if err := judge(to, steps, acked); err != nil {
+			t.Fatalf("before call %d, after %d steps: %v", calls, acked, err)
+		}
 		if err := os.RemoveAll(to); err != nil {
 			t.Fatal(err)
 		}
 	}
-	traceScript(t, dir, look)
-	look(len(steps))
+	told := traceScript(t, dir, "", func(_ int, c call) syscall.Errno {
+		look()
+		if c.number == syscall.SYS_WRITE && c.args[0] == 1 {
+			acked++
+		}
+		return 0
+	})
+	look()
+	if want := strings.Repeat(".", len(steps)); told != want || acked != len(steps) {
+		t.Errorf("the writer told %q, want %q; %d were seen", told, want, acked)
+	}
 	if calls < 60 {
 		t.Errorf("only %d calls were seen: the test sees nothing", calls)
 	}
 	t.Logf("%d calls", calls-1)
 }
 
-func checkPrefix(t *testing.T, what, dir string, steps []step, acked int) {
-	t.Helper()
-	s := mustOpen(t, dir, Options{JournalEntries: 3})
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	if s.SetAside() != "" {
-		t.Fatalf("%s: the store was damaged", what)
-	}
-	id, model, _, err := s.LoadSession()
-	if err != nil || id != string(model) {
-		t.Fatalf("%s: session %q %q, %v", what, id, model, err)
-	}
-	list, err := s.Reports()
+// judge opens a directory that a kill or a power cut has left, and says what is wrong
+// with it: it holds what was acknowledged and at most the one step more, and its
+// journal and reports are sound.
+func judge(dir string, steps []step, acked int) (err error) {
+	s, err := Open(dir, Options{JournalEntries: scriptEntries})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	var ids []string
-	for _, r := range list {
-		ids = append(ids, r.ID)
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if s.SetAside() != "" {
+		return errors.New("the store was damaged")
 	}
-	bound, err := s.Bindings()
-	if face := bound.Roles["face"]; err != nil || face != string(bound.Names) || face == "cam-b" && len(bound.Controls) != 40 {
-		t.Errorf("%s: the bindings are %+v, %v", what, bound, err)
+	got, err := held(s)
+	if err != nil {
+		return err
 	}
 	found := false
 	for i := max(0, acked-1); i <= acked && i < len(steps); i++ {
 		want := steps[i]
 		// A session that takes another's place ends it in a transaction before.
-		between := i == acked && id == "" && i > 0 && want.session != "" && steps[i-1].session != "" && want.session != steps[i-1].session
+		between := i == acked && got.session == "" && i > 0 && want.session != "" && steps[i-1].session != "" && want.session != steps[i-1].session
 		if between {
 			want.reports, want.journal = steps[i-1].reports, steps[i-1].journal
 		}
-		found = found || (id == want.session || between) && slices.Equal(ids, want.reports) && journalTexts(t, s, 1) == want.journal && bound.Roles["face"] == want.face
+		found = found || (got.session == want.session || between) && got.reports == strings.Join(want.reports, " ") && got.journal == want.journal && got.face == want.face
 	}
 	if !found {
-		t.Errorf("%s: session %q, reports %v, journal %q", what, id, ids, journalTexts(t, s, 1))
+		return fmt.Errorf("it holds %+v after step %d", got, acked)
 	}
-	wantReports(t, s, ids...)
-	wantIntact(t, s)
 	if left, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*")); err != nil || len(left) > 0 {
-		t.Errorf("%s: %v were left, %v", what, left, err)
+		return fmt.Errorf("%v were left, %w", left, err)
 	}
+	return nil
+}
+
+// holding is what a store holds, each part checked in itself.
+type holding struct{ session, reports, journal, face string }
+
+func held(s *Store) (h holding, err error) {
+	var model []byte
+	if h.session, model, _, err = s.LoadSession(); err != nil || h.session != string(model) {
+		return h, fmt.Errorf("session %q %q: %w", h.session, model, err)
+	}
+	list, err := s.Reports()
+	if err != nil {
+		return h, err
+	}
+	var ids []string
+	for _, r := range list {
+		data, _, err := s.Report(r.ID)
+		if err != nil || !bytes.Equal(data, wordsOf(r.ID)) {
+			return h, fmt.Errorf("report %s is %q: %w", r.ID, data, err)
+		}
+		ids = append(ids, r.ID)
+	}
+	h.reports = strings.Join(ids, " ")
+	bound, err := s.Bindings()
+	if h.face = bound.Roles["face"]; err != nil || h.face != string(bound.Names) || h.face == "cam-b" && len(bound.Controls) != 40 {
+		return h, fmt.Errorf("the bindings are %+v, %w", bound, err)
+	}
+	newest, err := s.Journal(1)
+	if err != nil {
+		return h, err
+	}
+	if len(newest) > 0 {
+		h.journal = newest[0].Text
+	}
+	if intact, broken, err := s.Verify(); !intact || err != nil {
+		return h, fmt.Errorf("the journal is broken at %d, %w", broken, err)
+	}
+	return h, nil
 }
 
 // changes are the calls with which Go and bbolt change files.
 func changes() []uint64 {
 	return []uint64{
 		syscall.SYS_WRITE, syscall.SYS_PWRITE64, syscall.SYS_FSYNC, syscall.SYS_FDATASYNC,
-		syscall.SYS_FTRUNCATE, syscall.SYS_RENAMEAT, syscall.SYS_UNLINKAT,
+		syscall.SYS_FTRUNCATE, syscall.SYS_OPENAT, syscall.SYS_MKDIRAT, syscall.SYS_RENAMEAT, syscall.SYS_UNLINKAT,
 	}
 }
 
-// traceScript runs the script under ptrace(2). Before each call of changes it
-// calls look with the number of steps that were acknowledged, while the writer
-// stands still.
-func traceScript(t *testing.T, dir string, look func(acked int)) {
+// traceScript runs a script under ptrace(2). Before each call of changes it calls look,
+// while the writer stands still; what look gives is what becomes of the call, 0: it is
+// made. It gives all that the writer has told.
+func traceScript(t *testing.T, dir, spec string, look func(pid int, c call) syscall.Errno) string {
 	t.Helper()
 	runtime.LockOSThread() // only the thread that began to trace may go on
 	defer runtime.UnlockOSThread()
@@ -179,7 +191,7 @@ func traceScript(t *testing.T, dir string, look func(acked int)) {
 		t.Fatal(err)
 	}
 	p, err := os.StartProcess(self, []string{self}, &os.ProcAttr{
-		Env:   append(os.Environ(), childEnv+"=script", childDir+"="+dir),
+		Env:   append(os.Environ(), childEnv+"=script", childDir+"="+dir, childSpec+"="+spec),
 		Files: []*os.File{nil, w, os.Stderr},
 		Sys:   &syscall.SysProcAttr{Ptrace: true},
 	})
@@ -196,17 +208,13 @@ func traceScript(t *testing.T, dir string, look func(acked int)) {
 		}
 		_ = r.Close()
 	}()
-	acked := 0
-	trace(t, p.Pid, func(call, fd uint64) {
-		look(acked)
-		if call == syscall.SYS_WRITE && fd == 1 {
-			acked++
-		}
-	})
+	trace(t, p.Pid, func(c call) syscall.Errno { return look(p.Pid, c) })
 	ended = true
-	if dots, err := io.ReadAll(r); err != nil || len(dots) != acked || acked != len(script()) {
-		t.Errorf("the writer told of %d steps, %d were seen, %v", len(dots), acked, err)
+	told, err := io.ReadAll(r)
+	if err != nil {
+		t.Error(err)
 	}
+	return string(told)
 }
 
 const wall = 0x40000000 // __WALL of wait4(2): threads too
@@ -224,12 +232,13 @@ func reap(pid int) {
 }
 
 // trace drives a process that is stopped at its exec until its end.
-func trace(t *testing.T, pid int, before func(call, fd uint64)) {
+func trace(t *testing.T, pid int, before func(call) syscall.Errno) {
 	t.Helper()
 	const (
 		exitKill    = 0x100000 // PTRACE_O_EXITKILL
 		syscallStop = 0x80     // of PTRACE_O_TRACESYSGOOD
 	)
+	failing := map[int]syscall.Errno{} // threads in a call that is not made
 	for begun := false; ; begun = true {
 		var status syscall.WaitStatus
 		tid, err := syscall.Wait4(-1, &status, wall, nil)
@@ -255,24 +264,20 @@ func trace(t *testing.T, pid int, before func(call, fd uint64)) {
 				t.Fatalf("cannot trace the writer: %v", err)
 			}
 		case sig == syscall.SIGTRAP|syscallStop:
-			if call, fd, ok := entered(tid); ok && slices.Contains(changes(), call) {
-				before(call, fd)
+			c, ok := entered(tid)
+			if errno := failing[tid]; errno != 0 && !ok {
+				answerWith(t, tid, errno)
+				delete(failing, tid)
+			}
+			if ok && slices.Contains(changes(), c.number) {
+				if errno := before(c); errno != 0 {
+					failing[tid] = errno
+					leaveOut(t, tid)
+				}
 			}
 		case sig != syscall.SIGTRAP && sig != syscall.SIGSTOP: // those are ptrace's own
 			deliver = int(sig)
 		}
 		_ = syscall.PtraceSyscall(tid, deliver) // a thread may be gone already
 	}
-}
-
-// entered tells which call a thread is about to make, and its first argument
-// (PTRACE_GET_SYSCALL_INFO, Linux 5.3, ptrace(2)).
-func entered(tid int) (call, first uint64, ok bool) {
-	const getInfo, entry = 0x420e, 1
-	var info [88]byte
-	_, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, getInfo, uintptr(tid), uintptr(len(info)), uintptr(unsafe.Pointer(&info)), 0, 0)
-	if errno != 0 || info[0] != entry {
-		return 0, 0, false
-	}
-	return binary.NativeEndian.Uint64(info[24:]), binary.NativeEndian.Uint64(info[32:]), true
 }

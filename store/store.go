@@ -15,11 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
-	"syscall"
 
 	bolt "go.etcd.io/bbolt"
+
+	"kioskd/store/killpoint"
 )
 
 // Schema is the number of the layout that this code writes and reads.
@@ -79,7 +79,9 @@ type Store struct {
 	lock     sync.Mutex // one writer; guards what follows
 	vault    *vault
 	session  *sealed // the current session's key; nil: none
+	turnDue  bool    // the session's pepper has still to be overwritten, see turn
 	readOnly bool
+	failed   chan struct{} // closed when readOnly is set by a failure
 	aside    string
 	entries  uint64
 	log      *slog.Logger
@@ -121,6 +123,10 @@ func (s *Store) ReadOnly() bool {
 	return s.readOnly
 }
 
+// Failed is closed when a write has failed in a way that leaves the file in doubt.
+// Only a new process, which reads what the disk really holds, may write again.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
 // Close closes the file. Writes after it fail.
 func (s *Store) Close() error {
 	s.lock.Lock()
@@ -144,6 +150,11 @@ func (s *Store) Save(v Save) error {
 	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	if s.turnDue && !s.readOnly {
+		if err := s.turn(); err != nil {
+			return err
+		}
+	}
 	report, err := s.prepare(v.Report)
 	if err != nil {
 		return err
@@ -164,7 +175,7 @@ func (s *Store) Save(v Save) error {
 	}
 	if errors.Is(err, ErrFull) && report != nil {
 		// It was not written. After ErrReadOnly that is not sure: the key stays.
-		err = errors.Join(err, s.vault.destroyReportKey(report.id))
+		err = errors.Join(err, s.destroyReportKey(report.id))
 	}
 	return err
 }
@@ -181,6 +192,9 @@ func (s *Store) saveModel(id string, model []byte, rest func(*bolt.Tx) error) er
 		}
 		if err != nil {
 			return err
+		}
+		if s.turnDue {
+			return ErrFull // a key that was wrapped now could be unwrapped beside the old one
 		}
 		if next, err = s.vault.newKey(id); err != nil {
 			return err
@@ -236,9 +250,24 @@ func (s *Store) endSession(rest func(*bolt.Tx) error) error {
 		return err
 	}
 	s.session = nil
-	if err := s.vault.turn(); err != nil {
+	killpoint.Pass(killpoint.SessionEnd)
+	return s.turn()
+}
+
+// turn destroys the finished session's key. Where the disk is full, on a file system
+// that does not write in place, it waits for space: the record is gone, and no key is
+// wrapped before it is done.
+func (s *Store) turn() error {
+	killpoint.Pass(killpoint.Pepper)
+	err := diskError(s.vault.turn())
+	if s.turnDue = errors.Is(err, ErrFull); s.turnDue {
+		s.log.Error("the key of the finished session is destroyed when there is space", "error", err)
+		return nil
+	}
+	if err != nil {
 		return s.giveUp(err) // which pepper the disk holds is not known: no key may be wrapped with it
 	}
+	killpoint.Pass(killpoint.PepperTurned)
 	return nil
 }
 
@@ -278,12 +307,22 @@ func (s *Store) update(do func(*bolt.Tx) error) error {
 	if s.readOnly {
 		return ErrReadOnly
 	}
-	err := guard(func() error { return s.db.Update(do) })
+	killpoint.Pass(killpoint.Record)
+	err := guard(func() error {
+		return s.db.Update(func(tx *bolt.Tx) error {
+			if err := do(tx); err != nil {
+				return err
+			}
+			killpoint.Pass(killpoint.Commit)
+			return nil
+		})
+	})
 	if err == nil {
+		killpoint.Pass(killpoint.Committed)
 		return nil
 	}
-	// A write that found no space comes before the sync, as the error of pwrite,
-	// and bbolt has taken the transaction back. Anything else (an error of
+	// A write that found no space comes before the sync, as the error of pwrite or of
+	// ftruncate, and bbolt has taken the transaction back. Anything else (an error of
 	// fdatasync first of all) leaves open what the disk holds: the kernel may
 	// have dropped the pages and marked them clean, so trying again would lie.
 	if err := diskError(err); errors.Is(err, ErrFull) {
@@ -292,17 +331,11 @@ func (s *Store) update(do func(*bolt.Tx) error) error {
 	return s.giveUp(err)
 }
 
-// diskError makes ErrFull of what a full disk says.
-func diskError(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
-		return fmt.Errorf("%w (%w)", ErrFull, err)
-	}
-	return err
-}
-
 // giveUp takes no more writes. lock is held.
 func (s *Store) giveUp(err error) error {
+	if !s.readOnly {
+		close(s.failed)
+	}
 	s.readOnly = true
 	s.log.Error("the store is read-only from now on", "error", err)
 	return fmt.Errorf("%w (%w)", ErrReadOnly, err)

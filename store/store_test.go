@@ -231,6 +231,32 @@ func TestGoldenV1(t *testing.T) {
 	wantIntact(t, s)
 }
 
+// goldenBindings are those of testdata/v1-full.
+func goldenBindings() Bindings {
+	return Bindings{Roles: map[string]string{"face": "cam-a"}, Controls: map[string]map[string]int32{"cam-a": {"zoom": 3}}, Names: []byte("names")}
+}
+
+// TestGoldenV1Full: the same of schema 1 with the chain, a report and bindings.
+func TestGoldenV1Full(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "v1-full"))); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, dir, Options{})
+	if s.SetAside() != "" {
+		t.Fatal("it was taken as damaged")
+	}
+	wantSession(t, s, "golden-peer", `{"version":1,"appointment":"golden"}`)
+	if data, _, err := s.Report("golden-report"); err != nil || string(data) != `{"golden":true}` {
+		t.Errorf("the report is %q, %v", data, err)
+	}
+	wantBindings(t, s, goldenBindings())
+	if got, want := journalTexts(t, s, 10), "open done from=none to=waiting by: uid=1000 role done role=face"; got != want {
+		t.Errorf("journal %q, want %q", got, want)
+	}
+	wantIntact(t, s)
+}
+
 // TestFailedSync makes the kernel refuse fdatasync: /dev/null takes the file
 // descriptor's place, it accepts writes and knows no sync. After that no write is
 // acknowledged, and the next start finds the last good state.

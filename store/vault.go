@@ -9,13 +9,18 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"kioskd/store/chain"
+	"kioskd/store/killpoint"
 )
+
+// KeySize is the length of the machine's key, in bytes.
+const KeySize = keySize
 
 const keySize = 32 // AES-256
 
@@ -53,6 +58,7 @@ type sealed struct {
 // openVault takes the machine's key (nil: machine.key in dir) and the pepper.
 func openVault(dir string, machine []byte) (*vault, error) {
 	var err error
+	killpoint.Pass(killpoint.MachineKey)
 	if machine == nil {
 		if machine, err = keyFile(filepath.Join(dir, machineFile)); err != nil {
 			return nil, err
@@ -67,6 +73,7 @@ func openVault(dir string, machine []byte) (*vault, error) {
 		return nil, err
 	}
 	v.journal = chain.New(key)
+	killpoint.Pass(killpoint.MachineKeyMade)
 	pepper, err := keyFile(v.path)
 	if err != nil {
 		return nil, err
@@ -109,8 +116,10 @@ func overwrite(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = f.WriteAt(pepper, 0)
-	return pepper, errors.Join(err, f.Sync(), f.Close())
+	if _, err = f.WriteAt(pepper, 0); err == nil {
+		err = syncFile(f)
+	}
+	return pepper, errors.Join(err, f.Close())
 }
 
 // reportPath is where a report's pepper is. The id has been checked.
@@ -118,10 +127,10 @@ func (v *vault) reportPath(id string) string {
 	return filepath.Join(v.dir, reportPrefix+id+keySuffix)
 }
 
-// newReportKey makes a report's pepper and derives its key. One that is there
-// was made for a report that could not be written, and is as good as new.
+// newReportKey makes a report's pepper and derives its key. One that is there was
+// made for a report that could not be written, and is made anew.
 func (v *vault) newReportKey(id string) (cipher.AEAD, error) {
-	pepper, err := keyFile(v.reportPath(id))
+	pepper, err := makeKey(v.reportPath(id))
 	if err != nil {
 		return nil, err
 	}
@@ -231,42 +240,60 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 // none or where a crash left it short. Such a key is lost, and what it sealed
 // with it, but the kiosk starts.
 func keyFile(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
+	key, err := readKey(path)
 	switch {
 	case err == nil && len(key) == keySize:
-		if err := os.Chmod(path, 0o600); err != nil {
-			return nil, fmt.Errorf("cannot protect %s: %w", path, err)
-		}
 		return key, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("cannot read %s: %w; it has to belong to the user that runs kioskd", path, err)
 	}
-	key = make([]byte, keySize)
-	_, _ = rand.Read(key)
+	return makeKey(path)
+}
+
+// readKey gives what the disk holds of a key, at most a byte more than there should be.
+func readKey(path string) (key []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := errors.Join(f.Chmod(0o600), settle(f)); err != nil {
+		return nil, err
+	}
+	key = make([]byte, keySize+1)
+	n, err := io.ReadFull(f, key)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return key[:n], err
+}
+
+// makeKey makes a key's file, or puts another in its place.
+func makeKey(path string) ([]byte, error) {
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key)                                       // never fails (crypto/rand)
 	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // mode 0600
 	if err != nil {
 		return nil, fmt.Errorf("cannot make %s: %w", path, err)
 	}
-	_, err = f.Write(key)
-	err = errors.Join(err, f.Sync(), f.Close())
+	if _, err = f.Write(key); err == nil {
+		err = syncFile(f)
+	}
+	err = errors.Join(err, f.Close())
+	killpoint.Pass(killpoint.KeyWritten)
 	if err == nil {
 		err = os.Rename(f.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return nil, fmt.Errorf("cannot make %s: %w", path, err)
 	}
-	return key, nil
-}
-
-// syncDir makes a rename in dir survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+	killpoint.Pass(killpoint.KeyNamed)
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		// The name may or may not be on the disk. It must not be found by the next
+		// try, which would take it for one that is.
+		_ = os.Remove(path)
+		return nil, fmt.Errorf("cannot make %s: %w", path, err)
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return key, nil
 }

@@ -1,21 +1,24 @@
 // Package systemd owns what kioskd says to systemd and takes from it: readiness
 // and status (sd_notify(3)), the watchdog (sd_watchdog_enabled(3)), sockets that
-// were opened in advance (sd_listen_fds(3)) and credentials (systemd.exec(5)).
+// were opened in advance (sd_listen_fds(3)), credentials (systemd.exec(5)) and the
+// journal's own protocol.
 //
 // Without systemd everything here does nothing and says so, so that the same
 // binary runs from a shell.
 //
-// Imports: standard library and go-systemd. May be imported by cmd and daemon;
+// Imports: standard library, go-systemd and x/sys. May be imported by cmd and daemon;
 // it imports nothing of this module.
 package systemd
 
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 )
 
 // maxStatus bounds a status text, in bytes. systemd shows it on one line.
@@ -43,6 +46,16 @@ func (n *Notifier) Ready(status string) error {
 // Status sets the text that `systemctl status` shows. Line breaks become
 // blanks: a second line would be a second message.
 func (n *Notifier) Status(text string) error { return n.send(statusLine(text)) }
+
+// Reloading says that the settings are being read anew (RELOADING=1). Ready ends
+// it. MONOTONIC_USEC= is what Type=notify-reload wants beside it (sd_notify(3)).
+func (n *Notifier) Reloading() error {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return fmt.Errorf("cannot tell the service manager RELOADING: %w", err)
+	}
+	return n.send(daemon.SdNotifyReloading + "\nMONOTONIC_USEC=" + strconv.FormatInt(now.Nano()/1000, 10))
+}
 
 // Stopping says that the daemon is on its way out (STOPPING=1).
 func (n *Notifier) Stopping() error { return n.send(daemon.SdNotifyStopping) }

@@ -2,9 +2,12 @@ package systemd_test
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"kioskd/systemd"
 )
@@ -34,6 +37,25 @@ func TestNotifierSpeaksTheProtocol(t *testing.T) {
 		if got := m.next(t, deadline); got != tt.want {
 			t.Errorf("%s: sent %q, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestReloadingSaysWhen(t *testing.T) {
+	m := newManager(t)
+	var before, after unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := systemd.NewNotifier().Reloading(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &after); err != nil {
+		t.Fatal(err)
+	}
+	text, ok := strings.CutPrefix(m.next(t, deadline), "RELOADING=1\nMONOTONIC_USEC=")
+	at, err := strconv.ParseInt(text, 10, 64)
+	if !ok || err != nil || at < before.Nano()/1000 || at > after.Nano()/1000 {
+		t.Errorf("sent %q, which is not between %d and %d", text, before.Nano()/1000, after.Nano()/1000)
 	}
 }
 

@@ -299,3 +299,45 @@ func TestOpusReaderRefuses(t *testing.T) {
 		t.Error("built with a bad rate")
 	}
 }
+
+// What is decoded sounds like what was encoded, and what is no packet is an error.
+func TestOpusDecoder(t *testing.T) {
+	enc, err := encode.NewOpus(encode.OpusParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer enc.Close()
+	dec, err := encode.NewOpusDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var squares float64
+	samples := 0
+	for n := range 25 {
+		pcm := make([]int16, encode.OpusSamples)
+		for i := range pcm {
+			pcm[i] = int16(16000 * math.Sin(2*math.Pi*440*float64(n*len(pcm)+i)/encode.OpusRate))
+		}
+		packet, err := enc.Encode(pcm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := dec.Decode(packet)
+		if err != nil || len(got) != encode.OpusSamples {
+			t.Fatalf("%d samples, %v", len(got), err)
+		}
+		if n < 5 {
+			continue // it settles
+		}
+		for _, s := range got {
+			squares += float64(s) * float64(s)
+		}
+		samples += len(got)
+	}
+	if rms := math.Sqrt(squares / float64(samples)); rms < 9000 || rms > 13000 { // 16000 over the root of 2 is 11314
+		t.Errorf("the level is %.0f", rms)
+	}
+	if _, err := dec.Decode([]byte{0xff, 0xff, 0xff}); err == nil {
+		t.Error("noise was decoded")
+	}
+}

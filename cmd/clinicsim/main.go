@@ -3,7 +3,7 @@
 // signalling server of the direct room and the pages of a clinician, a second
 // one and an interpreter. POST /sim/behave tells it to fail in many ways.
 //
-// It listens on loopback only. It prints `ready` when it answers; the
+// It listens on loopback only, and with -tls-listen on one more address, with TLS. It prints `ready` when it answers; the
 // addresses go into the -launch file, or to the standard output without one.
 package main
 
@@ -33,6 +33,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	var cfg sim.Config
 	flags.StringVar(&cfg.Listen, "listen", "127.0.0.1:0", "loopback `address` and port to listen on")
+	flags.StringVar(&cfg.TLSListen, "tls-listen", "", "one more `address` and port, with TLS, for kiosks on other machines")
+	flags.StringVar(&cfg.CAFile, "ca", "", "`file` that gets the certificate of the authority behind -tls-listen")
 	flags.StringVar(&cfg.TokenFile, "token", "", "`file` with the kiosk's bearer token, made where there is none (required)")
 	flags.StringVar(&cfg.LaunchFile, "launch", "", "`file` that gets the addresses as JSON, removed at the end")
 	flags.IntVar(&cfg.SessionSeconds, "session-seconds", 1800, "`limit` of a session")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"kioskd/configs"
 	"kioskd/daemon/client"
 )
 
@@ -52,7 +53,15 @@ type cli struct {
 	Health      healthCmd      `cmd:"" help:"Say what is wrong; exit code 1 where calls cannot be made."`
 	Reports     reportsCmd     `cmd:"" help:"List the issue reports that wait to be sent, or print one."`
 	Audit       auditCmd       `cmd:"" help:"Print who did what, and whether the journal is whole."`
-	Config      configCmd      `cmd:"" help:"Print the settings in force."`
+	Config      configCmd      `cmd:"" help:"Print the settings in force, or check a settings file."`
+	Reload      reloadCmd      `cmd:"" help:"Have kioskd read its settings anew; a call goes on."`
+	Doctor      doctorCmd      `cmd:"" help:"Check everything that a call needs, and name the command that mends what is wrong."`
+	Call        callCmd        `cmd:"" help:"Try a call without anybody."`
+	Logs        logsCmd        `cmd:"" help:"Print what kioskd wrote into the journal."`
+	Metrics     metricsCmd     `cmd:"" help:"Print figures as Prometheus reads them, for node_exporter's textfile collector."`
+
+	Manual     manualCmd     `cmd:"" hidden:"" help:"Print the manual page."`
+	Completion completionCmd `cmd:"" hidden:"" help:"Print a shell's completions."`
 }
 
 func main() {
@@ -67,7 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
 	left, leftWith := false, exitOK // --help ends the parsing
 	parser, err := kong.New(&c, kong.Name("kioskctl"), kong.Description(description),
-		kong.Vars{"socket": client.DefaultSocket}, kong.Writers(stdout, stderr),
+		kong.Vars{"socket": client.DefaultSocket, "config": configs.DefaultFile}, kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { left, leftWith = true, code }), kong.UsageOnError())
 	if err != nil {
 		complain(stderr, err)

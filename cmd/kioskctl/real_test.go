@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/cmd/fakecam/camctl"
@@ -28,7 +30,7 @@ const binEnv = "KIOSKD_BIN"
 // more inside private namespaces, where cameras can be plugged.
 func TestRootReal(t *testing.T) {
 	if !stage.Inside() {
-		outside(t)
+		outside(t, "TestRootReal")
 		return
 	}
 	if err := stage.Settle(true); err != nil {
@@ -43,10 +45,11 @@ func TestRootReal(t *testing.T) {
 	}
 }
 
-func outside(t *testing.T) {
+// outside runs a test once more, inside private namespaces.
+func outside(t *testing.T, name string) {
 	if os.Getenv(binEnv) == "" {
 		dir := t.TempDir()
-		for _, p := range []string{"kioskd", "kioskscreen", "clinicsim", "fakecam"} {
+		for _, p := range []string{"kioskd", "kioskctl", "kioskscreen", "clinicsim", "fakecam"} {
 			cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, p), "kioskd/cmd/"+p)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("cannot build %s: %v\n%s", p, err, out)
@@ -54,7 +57,7 @@ func outside(t *testing.T) {
 		}
 		t.Setenv(binEnv, dir)
 	}
-	code, err := stage.Enter([]string{"-test.run=^TestRootReal$", "-test.v=" + strconv.FormatBool(testing.Verbose()), "-test.timeout=3m"}, true)
+	code, err := stage.Enter([]string{"-test.run=^" + name + "$", "-test.v=" + strconv.FormatBool(testing.Verbose()), "-test.timeout=3m"}, true)
 	if err != nil || code != 0 {
 		t.Fatalf("inside it ended with code %d, %v", code, err)
 	}
@@ -77,7 +80,8 @@ func realStage(dir string) (*stage.Stage, error) {
 
 // playReal plays one script. Its commands: camera VERB N ... (a command of fakecam),
 // until SECONDS PROGRAM ARG ... TEXT (it is tried again until it prints the
-// text), restart (kioskd is killed and started), source muted|on (the microphone's own button).
+// text), restart (kioskd is killed and started), source muted|on (the microphone's own
+// button), journal (a journald of the script's own has what kioskd has written so far).
 func playReal(t *testing.T, script string) {
 	testscript.Run(t, testscript.Params{
 		Files:               []string{script},
@@ -93,6 +97,7 @@ func playReal(t *testing.T, script string) {
 				}
 			})
 			env.Values[stageKey{}] = s
+			env.Setenv("STAGE", filepath.Dir(s.Socket))
 			env.Setenv("KIOSKD_SOCKET", s.Socket)
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
@@ -108,9 +113,43 @@ func playReal(t *testing.T, script string) {
 			"restart": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Check(errors.Join(onStage(ts).KillKioskd(), onStage(ts).StartKioskd(deadline(t))))
 			},
-			"until": until,
+			"until":   until,
+			"journal": func(ts *testscript.TestScript, _ bool, _ []string) { journal(ts) },
 		},
 	})
+}
+
+// journal starts systemd's own journald, whose files and sockets are private to the
+// namespaces, and hands it kioskd's lines as its unit's.
+func journal(ts *testscript.TestScript) {
+	for _, dir := range []string{"/run/log", "/run/systemd/journal"} {
+		ts.Check(errors.Join(os.MkdirAll(dir, 0o755), unix.Mount("journal", dir, "tmpfs", 0, "")))
+	}
+	cmd := exec.CommandContext(context.Background(), "/lib/systemd/systemd-journald")
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // its files go with the namespace
+		_ = cmd.Wait()
+	})
+	const socket = "/run/systemd/journal/socket"
+	var conn net.Conn
+	for end := time.Now().Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		var err error
+		if conn, err = (&net.Dialer{}).DialContext(context.Background(), "unixgram", socket); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("journald never listens: %v", err)
+		}
+	}
+	defer conn.Close()
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(onStage(ts).Socket), "logs", "kioskd.log"))
+	ts.Check(err)
+	for line := range strings.Lines(string(text)) { // JOURNAL_NATIVE_PROTOCOL: a field a line
+		_, err := fmt.Fprintf(conn, "MESSAGE=%s\nPRIORITY=6\nOBJECT_SYSTEMD_UNIT=kioskd.service\n", strings.TrimSpace(line))
+		ts.Check(err)
+	}
+	until(ts, false, []string{"20", "kioskctl", "logs", "ready"})
 }
 
 func onStage(ts *testscript.TestScript) *stage.Stage { return ts.Value(stageKey{}).(*stage.Stage) }

@@ -38,6 +38,10 @@ func statisticsLines(line func(label, format string, args ...any) string, s *api
 		if len(words) > 0 {
 			out = append(out, line(fmt.Sprintf("to %d", i+1), "%s", strings.Join(words, "; ")))
 		}
+		if w := p.Path; w != nil && w.AvailableOutgoingBitrate > 0 {
+			out = append(out, line("", "path carries %.0f kbit/s, %d packets resent, %d given up", w.AvailableOutgoingBitrate/1000,
+				w.RetransmittedPacketsSent, w.PacketsDiscardedOnSend))
+		}
 		words = nil
 		for _, in := range p.Inbound {
 			if in.PacketsReceived > 0 {

@@ -4,24 +4,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"kioskd/configs"
 	"kioskd/daemon"
-	"kioskd/daemon/api/apitype"
 )
-
-// version is the release this source is of.
-const version = "0.1.0"
 
 func main() {
 	oneProcessor()
@@ -48,8 +43,13 @@ type overrides []string
 func (o *overrides) String() string     { return strings.Join(*o, " ") }
 func (o *overrides) Set(s string) error { *o = append(*o, s); return nil }
 
+// exitRestart is the code after a write that failed on the disk: nothing is wrong
+// that a new process would not put right (EX_TEMPFAIL of sysexits.h).
+const exitRestart = 75
+
 // run returns the exit code: 0 after a clean stop, 1 where the daemon cannot go
-// on (systemd starts it again), 2 for wrong flags or settings.
+// on, exitRestart where it has to begin anew (systemd starts it again after both),
+// 2 for wrong flags or settings.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	flags := flag.NewFlagSet("kioskd", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -59,27 +59,23 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	cfg, err := configs.Load(*path, set...)
+	hup, end := hangups(ctx) // first: a SIGHUP that comes early must not end us
+	defer end()
+	load := func() (configs.Config, error) { return configs.Load(*path, set...) }
+	cfg, err := load()
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "kioskd:", err)
+		refused(ctx, hup)
 		return 2
 	}
-	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.Log.SlogLevel()}))
-	if err := daemon.Run(ctx, cfg, buildVersion(), log); err != nil {
+	log, level := newLog(stderr, cfg.Log.SlogLevel())
+	around := daemon.Surroundings{Reload: daemon.Reloading{Load: load, Signal: hup, Level: level}}
+	if err := daemon.RunIn(ctx, cfg, buildVersion(), log, around); err != nil {
 		log.Error("kioskd ends", "error", err)
+		if errors.Is(err, daemon.ErrRestart) {
+			return exitRestart
+		}
 		return 1
 	}
 	return 0
-}
-
-func buildVersion() apitype.Version {
-	v := apitype.Version{Version: version}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				v.Commit = s.Value[:min(12, len(s.Value))]
-			}
-		}
-	}
-	return v
 }

@@ -80,7 +80,7 @@ func TestTheContractHasWords(t *testing.T) {
 	}
 	for _, c := range strings.Fields(`camera_permission_required microphone_permission_required network_unavailable
 		unauthorized room_unavailable backend_unavailable appointment_unknown session_in_progress camera_missing
-		session_over bad_appointment_id no_session store_unavailable busy stopping state_forbidden daemon_unreachable`) {
+		session_over bad_appointment_id no_session store_unavailable store_full busy stopping state_forbidden daemon_unreachable`) {
 		keys = append(keys, "error."+c+".title", "error."+c+".text")
 	}
 	for _, c := range strings.Fields(`camera_missing camera_busy camera_hung camera_error camera_no_permission

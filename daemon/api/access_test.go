@@ -47,18 +47,21 @@ var everything = []expected{
 	{"GET", "/v1/devices/gone/snapshot", "", "", "technician", 404},
 	{"GET", "/v1/devices/gone/level", "", "", "technician", 404},
 	{"POST", "/v1/devices/gone/tone", "", "", "technician", 404},
+	{"POST", "/v1/checks", "", "", "screen", 200},
+	{"GET", "/v1/metrics", "", "", "screen", 200},
 	{"GET", "/v1/health", "", "", "screen", 200},
 	{"GET", "/v1/openapi.json", "", "", "screen", 200},
 	{"GET", "/v1/reports", "", "", "technician", 200},
 	{"GET", "/v1/reports/gone", "", "", "technician", 404},
 	{"GET", "/v1/audit", "", "", "technician", 200},
 	{"GET", "/v1/config", "", "", "technician", 200},
+	{"POST", "/v1/reload", "", "", "technician", 200},
 }
 
 // nowhere are paths that there are not, near those that there are.
 var nowhere = []string{
 	"/", "/v1", "/v2/status", "/v1/views", "/v1/views/remote/a%2Fb", "/v1/../etc/passwd", "/v1/session/", "/v1//session",
-	"/v1/session/mute/x", "/v1/reports/", "/v1/reports/..", "/V1/status", "/v1/audit/1", "/v1/config/x", "/v1/reload", "/v1/metrics",
+	"/v1/session/mute/x", "/v1/reports/", "/v1/reports/..", "/V1/status", "/v1/audit/1", "/v1/config/x", "/v1/reload/x", "/v1/metrics/x",
 	"/v1/devices/roles", "/v1/devices/gone", "/v1/devices/gone/controls/x", "/v1/devices/../snapshot", "/v1/devices/a%2Fb/tone",
 }
 

@@ -22,6 +22,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kioskd/daemon/api/apitype"
@@ -88,7 +89,13 @@ type Deps struct {
 	// nothing of devices, session and call runs. nil: never.
 	Safe func() bool
 	// Config gives the settings, without secrets, as something for encoding/json.
-	Config  func() any
+	Config func() any
+	// Reload reads them anew; by says who asks, for the audit.
+	Reload func(by string) (apitype.ReloadAnswer, error)
+	// Check runs checks for whom by names. Errors are *apitype.Problem.
+	Check func(ctx context.Context, req apitype.ChecksRequest, by string) (apitype.Checks, error)
+	// Metrics gives all figures as Prometheus reads them, the Server's own among them.
+	Metrics func() ([]byte, error)
 	Version apitype.Version
 	Auth    peer.Auth
 	Log     *slog.Logger
@@ -119,6 +126,8 @@ type Server struct {
 	routes   []route
 	document []byte // openapi.json
 	denials  *denial.Teller
+	counts   *counts
+	listener atomic.Pointer[peer.Listener] // of Run
 
 	mu       sync.Mutex
 	stopping bool
@@ -131,6 +140,7 @@ func New(d Deps) (*Server, error) {
 		"Session": d.Session == nil, "Views": d.Views == nil, "Tools": d.Tools == nil, "Devices": d.Devices == nil,
 		"Health": d.Health == nil, "Log": d.Log == nil, "Report": d.Report == nil, "Reports": d.Reports == nil,
 		"ReadReport": d.ReadReport == nil, "Audit": d.Audit == nil, "Denied": d.Denied == nil, "Config": d.Config == nil,
+		"Reload": d.Reload == nil, "Check": d.Check == nil, "Metrics": d.Metrics == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("cannot make the control API without Deps.%s", name)
@@ -139,6 +149,7 @@ func New(d Deps) (*Server, error) {
 	s := &Server{deps: d, denials: denial.New(d.Log, d.Denied)}
 	s.hub = stream.New(s.statusOf, d.Session.Model)
 	s.routes = s.table()
+	s.counts = newCounts(s.routes)
 	var err error
 	s.document, err = describe(d.Version.Version, s.routes)
 	return s, err
@@ -173,10 +184,21 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		ConnContext:       peer.ConnContext,
 		ErrorLog:          slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(peer.NewListener(ln, s.deps.Auth, s.denials.Log)) }()
+	counted := peer.NewListener(ln, s.deps.Auth, func(p peer.Peer, code, what string) {
+		s.counts.refused.Add(1)
+		s.denials.Log(p, code, what)
+	})
+	s.listener.Store(counted)
+	var conns open
+	srv.ConnState = conns.note
+	failed, served := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(served)
+		failed <- srv.Serve(counted)
+	}()
 	err := s.wait(ctx, failed)
 	s.hub.Close()
+	err = errors.Join(err, drain(srv, ln, &conns, served))
 	grace, done := context.WithTimeout(base, stopTimeout)
 	defer done()
 	if srv.Shutdown(grace) != nil {
@@ -186,7 +208,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		}
 	}
 	if err == nil {
-		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) && !errors.Is(ended, net.ErrClosed) {
 			err = fmt.Errorf("cannot serve the control socket: %w", ended)
 		}
 	}

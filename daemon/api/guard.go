@@ -36,9 +36,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who := peer.From(r.Context())
 	if p := guard(r, who); p != nil {
 		route := "none"
-		if row, _ := s.find(r); row != nil {
-			route = row.path
+		row, _ := s.find(r)
+		if row >= 0 {
+			route = s.routes[row].path
 		}
+		s.counts.count(row, false, r.Method, p.Status, 0)
 		s.denials.Request(who, p.Code, r.Method, route)
 		h.Set("Connection", "close")
 		wire.WriteProblem(rec, p)
@@ -50,8 +52,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 	start := time.Now()
-	name := s.dispatch(rec, r, who)
-	s.logRequest(r, who, name, rec.status, time.Since(start))
+	row := s.dispatch(rec, r, who)
+	took, name, stream := time.Since(start), "none", false
+	if row >= 0 {
+		name, stream = s.routes[row].path, s.routes[row].stream
+	}
+	s.counts.count(row, stream, r.Method, rec.status, took)
+	s.logRequest(r, who, name, rec.status, took)
 }
 
 // guard refuses peers without a role and whatever a browser could have sent.

@@ -11,10 +11,10 @@ import (
 	"kioskd/daemon/api/wire"
 )
 
-// dispatch finds the row and lets it answer. It gives the row's path for the log.
-func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer) string {
-	row, allowed := s.find(r)
-	if row == nil {
+// dispatch finds the row and lets it answer. It gives the row's number, -1 for none.
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer) int {
+	number, allowed := s.find(r)
+	if number < 0 {
 		if len(allowed) > 0 {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
 			s.fail(w, r, apitype.NewProblem(http.StatusMethodNotAllowed, apitype.CodeMethod,
@@ -23,20 +23,21 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer)
 			s.fail(w, r, apitype.NewProblem(http.StatusNotFound, apitype.CodeNotFound,
 				"cannot find this path", "the routes start with "+apitype.RouteStatus))
 		}
-		return "none"
+		return number
 	}
+	row := &s.routes[number]
 	if row.role == peer.None || who.Role < row.role {
 		s.denials.Request(who, apitype.CodeForbidden, r.Method, row.path)
 		s.fail(w, r, apitype.NewProblem(http.StatusForbidden, apitype.CodeForbidden,
 			"cannot do this as "+who.Role.String(), "it takes the role "+row.role.String()))
-		return row.path
+		return number
 	}
 	if s.deps.Safe != nil && s.deps.Safe() && !row.tells() {
 		s.denials.Request(who, apitype.CodeSafeMode, r.Method, row.path)
 		s.fail(w, r, apitype.NewProblem(http.StatusServiceUnavailable, apitype.CodeSafeMode,
 			"cannot do this: the kiosk is in safe mode, it ended three times in a row shortly after its start",
 			"it tries again by itself within ten minutes; journalctl -u kioskd says why it ended, systemctl restart kioskd tries at once"))
-		return row.path
+		return number
 	}
 	if !row.stream {
 		ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
@@ -53,12 +54,12 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, who peer.Peer)
 	if err != nil {
 		s.fail(w, r, err)
 	}
-	return row.path
+	return number
 }
 
-// find gives the row of a request, with its path values set, or the methods
-// that its path has.
-func (s *Server) find(r *http.Request) (row *route, allowed []string) {
+// find gives the number of a request's row, with its path values set, or -1 and the
+// methods that its path has.
+func (s *Server) find(r *http.Request) (number int, allowed []string) {
 	for i := range s.routes {
 		values, ok := match(s.routes[i].path, r.URL.Path)
 		if !ok {
@@ -71,10 +72,10 @@ func (s *Server) find(r *http.Request) (row *route, allowed []string) {
 		for name, value := range values {
 			r.SetPathValue(name, value)
 		}
-		return &s.routes[i], nil
+		return i, nil
 	}
 	slices.Sort(allowed)
-	return nil, slices.Compact(allowed)
+	return -1, slices.Compact(allowed)
 }
 
 // match compares a path with a pattern, element by element. {name} takes an

@@ -73,6 +73,12 @@ func (s *Server) otherRows() []route {
 	events.stream, events.about.Answer.Type = true, apitype.TypeEventStream
 	audit := read("/v1/audit", peer.Technician, s.getAudit, "The newest entries of the journal, oldest first.", apitype.Audit{})
 	audit.about.Query = []openapi.Parameter{{Name: "limit", Low: 1, High: maxAudit, Def: defaultAudit}}
+	reload := command("POST", "/v1/reload", s.postReload, "Read the settings anew; what cannot change at runtime is named.", nil).answers(apitype.ReloadAnswer{})
+	reload.role, reload.about.Key, reload.about.Answer.Description = peer.Technician, false, "what changed"
+	checks := command("POST", "/v1/checks", s.postChecks, "Check what a call needs; an empty body runs all checks.", may(apitype.ChecksRequest{})).answers(apitype.Checks{})
+	checks.stream, checks.about.Key, checks.about.Answer.Description = true, false, "how each check went"
+	figures := read("/v1/metrics", peer.Screen, s.getMetrics, "Figures as Prometheus reads them.", nil)
+	figures.about.Answer.Type = apitype.TypeMetrics
 	views := whep.Handler{Views: s.deps.Views}
 	return []route{
 		read("/v1/status", peer.Screen, s.getStatus, "Session, devices, conditions and version at once.", apitype.Status{}),
@@ -81,12 +87,15 @@ func (s *Server) otherRows() []route {
 		view("POST", "/v1/views/remote/{participant}", views.Remote, "View a participant (WHEP): an SDP offer.", apitype.TypeSDP, http.StatusCreated),
 		view("PATCH", "/v1/views/{id}", views.Patch, "Trickled candidates of a view.", apitype.TypeSDPFragment, http.StatusNoContent),
 		view("DELETE", "/v1/views/{id}", views.Delete, "End a view.", "", http.StatusOK),
+		checks,
+		figures,
 		read("/v1/health", peer.Screen, s.getHealth, "What is wrong right now.", apitype.Health{}),
 		read("/v1/openapi.json", peer.Screen, s.getOpenAPI, "This description.", nil),
 		read("/v1/reports", peer.Technician, s.getReports, "Issue reports that wait to be sent, oldest first.", apitype.Reports{}),
 		read("/v1/reports/{id}", peer.Technician, s.getReport, "A report's bundle, as it will be sent.", nil),
 		audit,
 		read("/v1/config", peer.Technician, s.getConfig, "The settings in force.", nil),
+		reload,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/api/peer"
 	"kioskd/daemon/api/wire"
 )
 
@@ -32,6 +33,16 @@ func (s *Server) getAudit(w http.ResponseWriter, r *http.Request) error {
 // getConfig gives the settings as they are in force.
 func (s *Server) getConfig(w http.ResponseWriter, _ *http.Request) error {
 	wire.WriteJSON(w, s.deps.Config())
+	return nil
+}
+
+// postReload has the settings read anew.
+func (s *Server) postReload(w http.ResponseWriter, r *http.Request) error {
+	answer, err := s.deps.Reload(peer.From(r.Context()).String())
+	if err != nil {
+		return err
+	}
+	wire.WriteJSON(w, answer)
 	return nil
 }
 

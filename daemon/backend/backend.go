@@ -34,6 +34,9 @@ type Options struct {
 	// CAFile is a PEM file trusted instead of the system's authorities; "" keeps
 	// the system's.
 	CAFile string
+	// Proxy is the address of an HTTP proxy, http://host:port, through which https
+	// goes (CONNECT); "" goes straight.
+	Proxy string
 	// AllowHosts are hosts (name or name:port; without a port the scheme's own
 	// is meant) beside the URL's that a redirect or a room's URL may name.
 	AllowHosts []string
@@ -82,7 +85,7 @@ func New(opts Options) (*Client, error) {
 	if c.hosts, err = reach.NewHosts(base, opts.AllowHosts); err != nil {
 		return nil, err
 	}
-	if c.transport, err = reach.NewTransport(opts.CAFile, c.timeout); err != nil {
+	if c.transport, err = reach.NewTransport(opts.CAFile, opts.Proxy, c.timeout); err != nil {
 		return nil, err
 	}
 	return c, nil

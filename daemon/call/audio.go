@@ -46,6 +46,42 @@ type audioSender struct {
 	ended time.Time // when the last packet before this encoder was sent
 
 	packets, bytes, drops atomic.Uint64
+	loss                  atomic.Int32 // percent that Opus should expect; 0: nothing was reported
+}
+
+// lossExpecter is an encoder that spends bits on forward error correction by the loss
+// that it is told, in percent (RFC 6716, section 2.1.7).
+type lossExpecter interface{ SetPacketLoss(percent int) error }
+
+// lossExpected is what Opus expects anyway, in percent.
+const lossExpected = 5
+
+// expect tells the loss, in percent.
+func (a *audioSender) expect(percent int) { a.loss.Store(int32(percent)) }
+
+// again is how many earlier packets each one should carry.
+func (a *audioSender) again() int {
+	switch lost := a.loss.Load(); {
+	case lost >= redTwice:
+		return redMost
+	case lost >= redFrom:
+		return 1
+	}
+	return 0
+}
+
+// follow passes a new loss on and gives the one in force.
+func (a *audioSender) follow(enc codec.ReadCloser, told int32) int32 {
+	now := a.loss.Load()
+	if now == told {
+		return told
+	}
+	if c, ok := enc.Controller().(lossExpecter); ok {
+		if err := c.SetPacketLoss(max(int(now), lossExpected)); err != nil {
+			a.log.Error("cannot tell the audio encoder the loss", "error", err)
+		}
+	}
+	return now
 }
 
 func newAudioSender(log *slog.Logger) *audioSender {
@@ -124,7 +160,9 @@ func (a *audioSender) run(ctx context.Context, build codec.AudioEncoderBuilder, 
 	defer func() { a.ended = time.Now() }()
 	const step = uint32(sampleRate * packetTime / time.Second)
 	opus := []string{mimeOpus}
+	told := int32(0)
 	for first := true; ; first = false {
+		told = a.follow(enc, told)
 		data, release, err := enc.Read()
 		switch {
 		case errors.Is(err, errSenderDone) || ctx.Err() != nil:
@@ -134,7 +172,7 @@ func (a *audioSender) run(ctx context.Context, build codec.AudioEncoderBuilder, 
 		}
 		pkt := a.out.packet(data, a.out.ts, first) // the marker starts a talkspurt (RFC 7587, section 4.1)
 		a.out.ts += step
-		a.track.send(inPacket{mime: mimeOpus, work: opus}, &pkt)
+		a.track.send(inPacket{mime: mimeOpus, work: opus, again: a.again()}, &pkt)
 		a.packets.Add(1)
 		a.bytes.Add(uint64(len(data)))
 		release()

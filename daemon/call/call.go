@@ -11,7 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/mediadevices/pkg/codec"
@@ -21,6 +24,7 @@ import (
 	"kioskd/capture"
 	"kioskd/capture/encode"
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/call/ladder"
 	"kioskd/daemon/room"
 	"kioskd/daemon/room/peer"
 )
@@ -90,6 +94,8 @@ type Call struct {
 	audio *audioSender
 	views views
 
+	turning atomic.Bool // a picture runs, see Turns
+
 	devices  sync.Mutex // serialises Apply
 	shown    picture
 	encoders *part
@@ -103,6 +109,7 @@ type Call struct {
 
 	peers   participants
 	chat    chat
+	repair  repair
 	history history
 }
 
@@ -137,8 +144,10 @@ func New(o Options) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Path.Video = v.offered()
-	return &Call{opts: o, video: v, audio: newAudioSender(o.Log)}, nil
+	o.Path.Video, o.Path.VideoRate = v.offered(), v.configured()
+	c := &Call{opts: o, video: v, audio: newAudioSender(o.Log)}
+	v.flows = c.peers.flows
+	return c, nil
 }
 
 // Apply makes the devices and encoders do what m says. When it returns, what
@@ -147,6 +156,9 @@ func (c *Call) Apply(m Media) {
 	c.devices.Lock()
 	defer c.devices.Unlock()
 	want := m.picture()
+	if want.kind == pictureNone {
+		c.turning.Store(false)
+	}
 	if c.opts.Switch != nil && c.source != nil && want.kind == pictureCamera && c.shown.kind == pictureCamera {
 		if want.id != c.shown.id {
 			c.opts.Switch(want.id)
@@ -176,6 +188,15 @@ func (c *Call) Apply(m Media) {
 		c.startPicture(want)
 	}
 	c.shown = want
+	c.turning.Store(want.kind != pictureNone)
+}
+
+// Turns counts the pictures that went through the loop of the video, encoded or
+// not. running is true while there have to be some: a camera's, a slate's or those
+// that stand for "video off", so at least two a second.
+func (c *Call) Turns() (n uint64, running bool) {
+	running = c.turning.Load() // first: what is counted after it counts
+	return c.video.stats.turns.Load(), running
 }
 
 // SetMuted sends silence instead of the microphone. It takes effect at once, also
@@ -258,6 +279,13 @@ func webrtcServers(in []ICEServer) []webrtc.ICEServer {
 	return out
 }
 
+// relayed says whether one of the servers is a TURN server.
+func relayed(list []webrtc.ICEServer) bool {
+	return slices.ContainsFunc(list, func(s webrtc.ICEServer) bool {
+		return slices.ContainsFunc(s.URLs, func(u string) bool { return strings.HasPrefix(strings.ToLower(u), "turn") })
+	})
+}
+
 // ErrJoined is returned by Join while there is a room.
 var ErrJoined = errors.New("cannot join a room: still in another one, leave it first")
 
@@ -275,15 +303,19 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	}
 	path := c.opts.Path
 	path.ICEServers = webrtcServers(p.ICEServers)
+	if path.RelayOnly && !relayed(path.ICEServers) {
+		c.opts.Log.Error("cannot connect to anybody: room.relay_only is set and the room names no TURN server")
+	}
 	// The room may report before Join has returned: that we are in comes first.
 	var in sync.Once
+	steps := &ladder.Ladder{}
 	joined := func() { c.opts.Events(Joined{Attempt: p.Attempt}) }
 	r, err := provider.Join(ctx, room.Params{
 		URL: p.URL, Token: p.Token, Peer: p.Peer, Path: path,
 		Tracks: []webrtc.TrackLocal{c.audio.track, c.video.track},
 		Events: func(e room.Event) {
 			in.Do(joined)
-			c.roomEvent(p.Attempt, e)
+			c.roomEvent(p.Attempt, steps, e)
 		},
 		Log: c.opts.Log.With("room", p.Provider),
 	})
@@ -293,6 +325,7 @@ func (c *Call) Join(ctx context.Context, p JoinParams) error {
 	in.Do(joined)
 	c.room = r
 	c.chat.enter(r)
+	c.repair.enter(r)
 	c.history.begin(p.Peer)
 	c.sampler = c.startSampling()
 	return nil
@@ -310,6 +343,7 @@ func (c *Call) Leave(ctx context.Context, why room.Reason) {
 		return
 	}
 	c.chat.leave()
+	c.repair.leave()
 	c.sampler.stop()
 	c.sampler = nil
 	if err := c.room.Leave(ctx, why); err != nil {

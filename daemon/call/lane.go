@@ -53,7 +53,7 @@ func (v *videoSender) lane(mime string) (*lane, error) {
 	l := &lane{codec: codecOf(mime)}
 	l.payloader = payloaderOf(l.codec)
 	p := v.opts.Params
-	p.FrameRate = v.gov.FPS()
+	p.FrameRate, p.BitRate = v.gov.FPS(), v.bitRate()
 	var err error
 	if l.enc, err = encode.NewVideo(l.codec, p); err != nil {
 		return nil, fmt.Errorf("cannot start the video encoder: %w", err)

@@ -9,7 +9,9 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"kioskd/daemon/call/ladder"
 	"kioskd/daemon/room"
+	"kioskd/daemon/room/paced"
 )
 
 // Event is what the call reports: one of the types below. Attempt is that of the Join it belongs to.
@@ -66,6 +68,13 @@ type (
 	}
 	// EncoderFailed: an encoder of this kind is being built anew.
 	EncoderFailed struct{ Kind string }
+	// OneWay: media of a participant who is alive goes one way only; with ladder.Both
+	// it does no more.
+	OneWay struct {
+		Attempt int
+		ID      string
+		Way     ladder.Way
+	}
 )
 
 func (Joined) isCallEvent()         {}
@@ -80,6 +89,7 @@ func (RoomLost) isCallEvent()       {}
 func (RoomBack) isCallEvent()       {}
 func (RoomClosed) isCallEvent()     {}
 func (EncoderFailed) isCallEvent()  {}
+func (OneWay) isCallEvent()         {}
 
 // participant is what the screen can be shown of one person. It stays when its
 // connection goes, so that the page's views survive a reconnection.
@@ -88,9 +98,13 @@ type participant struct {
 	// telling makes one of what the room says and what the pumps see: a packet of
 	// a connection that was given up must not be told as media after its loss.
 	telling sync.Mutex
-	lost    atomic.Bool // nothing comes from it, and the session knows
-	gone    atomic.Bool // it left; its place may be taken
+	lost    atomic.Bool   // nothing comes from it, and the session knows
+	gone    atomic.Bool   // it left; its place may be taken
+	media   atomic.Uint64 // RTP packets of connections that were not given up
 	path    path
+	// flow is the way to it; nil before there is one.
+	flow      atomic.Pointer[paced.Flow]
+	soundLoss float64 // share, smoothed; of participants.mu
 }
 
 // maxParticipants bounds the people of one call, those who left and may come
@@ -145,8 +159,8 @@ func (p *participants) allGone() {
 }
 
 // roomEvent turns what the provider reports into the call's own events. The
-// room calls it from one goroutine.
-func (c *Call) roomEvent(attempt int, e room.Event) {
+// room calls it from one goroutine, which owns the room's ladder too.
+func (c *Call) roomEvent(attempt int, l *ladder.Ladder, e room.Event) {
 	emit := c.opts.Events
 	switch e := e.(type) {
 	case room.PeerJoined:
@@ -165,13 +179,10 @@ func (c *Call) roomEvent(attempt int, e room.Event) {
 	case room.TrackAdded:
 		c.startPump(attempt, e)
 	case room.PathLost:
-		if p := c.peers.get(e.ID); p != nil {
-			p.telling.Lock()
-			defer p.telling.Unlock()
-			if p.lost.CompareAndSwap(false, true) {
-				emit(MediaLost{Attempt: attempt, ID: e.ID})
-			}
-		}
+		l.Lose(time.Now(), e.ID)
+		c.lose(attempt, e.ID)
+	case room.Signs:
+		c.climb(attempt, l, e)
 	case room.PathBack:
 		// The far end of a fresh path has seen nothing yet. That is no receiver
 		// asking, so it does not wait for its turn (see keyframeEvery). What comes
@@ -182,6 +193,13 @@ func (c *Call) roomEvent(attempt int, e room.Event) {
 	case room.PathMeasured:
 		if p := c.peers.get(e.ID); p != nil {
 			p.path.note(e)
+			if e.Kind == "audio" {
+				c.audio.expect(c.peers.soundLoss(e.ID, e.Lost))
+			}
+		}
+	case room.FlowOpened:
+		if p := c.peers.get(e.ID); p != nil {
+			p.flow.Store(e.Flow)
 		}
 	case room.MessageReceived:
 		emit(MessageArrived{Attempt: attempt, ID: e.ID, Message: e.Message})
@@ -210,40 +228,94 @@ func (c *Call) startPump(attempt int, e room.TrackAdded) {
 	ask() // whoever watches already needs a picture to start from
 	c.peers.pumps.Go(func() {
 		codec, carried := "", uint8(0)
+		var gaps gaps
 		for first := true; ; {
 			pkt, _, err := e.Track.ReadRTP()
 			if err != nil {
 				return // the connection closed
 			}
-			if first || p.lost.Load() {
-				if !c.tell(p, e, attempt, kind, first) {
+			if first {
+				if !c.tell(p, e, attempt, kind) {
 					return // its connection was given up, and is being closed
 				}
 				first = false
 			}
+			if e.Live() {
+				p.media.Add(1)
+			}
+			if gaps.ends(time.Now()) { // what was lost on the way will not be repeated in time
+				p.video.requestKeyframe()
+				c.video.newScene()
+			}
 			if codec == "" || pkt.PayloadType != carried { // a far side may change its codec at any packet
 				codec, carried = strings.ToLower(e.Track.Codec().MimeType), pkt.PayloadType
 			}
-			r.forward(e.Track, codec, pkt, time.Now())
+			as := codec
+			if codec == mimeRED { // the page gets the newest block alone
+				newest, _, ok := unwrapRED(pkt.Payload)
+				if !ok {
+					continue
+				}
+				pkt.Payload, as = newest, mimeOpus
+			}
+			r.forward(e.Track, as, pkt, time.Now())
 		}
 	})
 }
 
-// tell says that a packet of e's track came: the first one, or one after a loss.
+// gaps notices that nothing came for a while. The path was dead for both ways then,
+// and asking for keyframes at once is sooner than each side's own notice.
+type gaps struct{ last, told time.Time }
+
+// Bounds of a gap: video at 5 frames/s and sound that pauses are none. A far side
+// that stutters costs one keyframe a second.
+const (
+	gapLeast = 450 * time.Millisecond
+	gapTold  = time.Second
+)
+
+// ends takes the time of a packet, and says whether a gap ended with it.
+func (g *gaps) ends(now time.Time) bool {
+	gap := !g.last.IsZero() && now.Sub(g.last) >= gapLeast && now.Sub(g.told) >= gapTold
+	g.last = now
+	if gap {
+		g.told = now
+	}
+	return gap
+}
+
+// tell says that the first packet of e's track came, which ends a loss.
 // false: the track's connection was given up, and what comes of it counts no more.
-func (c *Call) tell(p *participant, e room.TrackAdded, attempt int, kind string, first bool) bool {
+func (c *Call) tell(p *participant, e room.TrackAdded, attempt int, kind string) bool {
 	p.telling.Lock()
 	defer p.telling.Unlock()
 	if !e.Live() {
 		return false
 	}
-	back := p.lost.CompareAndSwap(true, false)
-	switch {
-	case first:
-		c.opts.Log.Info("first packet from the other side", "kind", kind)
-		c.opts.Events(MediaArrived{Attempt: attempt, ID: e.ID, Kind: kind})
-	case back:
-		c.opts.Events(MediaBack{Attempt: attempt, ID: e.ID})
-	}
+	p.lost.Store(false)
+	c.opts.Log.Info("first packet from the other side", "kind", kind)
+	c.opts.Events(MediaArrived{Attempt: attempt, ID: e.ID, Kind: kind})
 	return true
+}
+
+// lose says that a participant is not heard any more.
+func (c *Call) lose(attempt int, id string) {
+	if p := c.peers.get(id); p != nil {
+		p.telling.Lock()
+		defer p.telling.Unlock()
+		if p.lost.CompareAndSwap(false, true) {
+			c.opts.Events(MediaLost{Attempt: attempt, ID: id})
+		}
+	}
+}
+
+// regain says that media of a participant comes again.
+func (c *Call) regain(attempt int, id string) {
+	if p := c.peers.get(id); p != nil {
+		p.telling.Lock()
+		defer p.telling.Unlock()
+		if p.lost.CompareAndSwap(true, false) {
+			c.opts.Events(MediaBack{Attempt: attempt, ID: id})
+		}
+	}
 }

@@ -30,11 +30,17 @@ type guest struct {
 // invite brings a guest in. It sends sound, and pictures unless it is an interpreter.
 func (k *kiosk) invite(t *testing.T, id string, role signal.Role) *guest {
 	t.Helper()
+	return k.inviteWho(t, directtest.Who{Peer: id, Name: "Name of " + id, Role: role})
+}
+
+// inviteWho is invite for a far side with habits of its own.
+func (k *kiosk) inviteWho(t *testing.T, who directtest.Who) *guest {
+	t.Helper()
+	id, role := who.Peer, who.Role
 	kinds := []webrtc.RTPCodecCapability{peer.AudioCodec(), peer.VideoCodec()}
 	if role == signal.Interpreter {
 		kinds = kinds[:1]
 	}
-	who := directtest.Who{Peer: id, Name: "Name of " + id, Role: role}
 	stop, fed := make(chan struct{}), sync.WaitGroup{}
 	for _, kind := range kinds {
 		tr, err := webrtc.NewTrackLocalStaticRTP(kind, kind.MimeType[:5], id)

@@ -21,7 +21,7 @@ func (c *Call) Statistics() *apitype.Statistics {
 			continue
 		}
 		out.Participants = append(out.Participants, apitype.ParticipantStatistics{
-			ID: id, Remote: p.path.told(), Inbound: []apitype.InboundRTP{p.audio.told("audio"), p.video.told("video")},
+			ID: id, Path: p.way(), Remote: p.path.told(), Inbound: []apitype.InboundRTP{p.audio.told("audio"), p.video.told("video")},
 		})
 	}
 	slices.SortFunc(out.Participants, func(a, b apitype.ParticipantStatistics) int {
@@ -68,4 +68,18 @@ func (p *path) told() []apitype.RemoteInboundRTP {
 		}
 	}
 	return out
+}
+
+// way is what is known of the path to the participant; nil before there is one.
+func (p *participant) way() *apitype.PathStatistics {
+	f := p.flow.Load()
+	if f == nil {
+		return nil
+	}
+	s := f.Stats()
+	return &apitype.PathStatistics{
+		AvailableOutgoingBitrate: float64(s.Available), AcknowledgedBitrate: float64(s.Acked), CurrentRoundTripTime: s.RTT.Seconds(),
+		NackCount: s.NACKs, RetransmittedPacketsSent: s.Resends, RetransmittedBytesSent: s.ResentBytes,
+		TotalPacketSendDelay: s.SendDelay.Seconds(), ProbeBytesSent: s.Padding, PacketsDiscardedOnSend: s.Dropped,
+	}
 }

@@ -40,7 +40,9 @@ type binding struct {
 	// light gets no pictures that may be left out.
 	light bool
 
-	seq uint16 // of the next packet, where the track numbers them
+	red   uint8  // payload type of sound that is sent twice; 0: not agreed
+	seq   uint16 // of the next packet, where the track numbers them
+	twice redundancy
 }
 
 type boundCodec struct {
@@ -73,6 +75,8 @@ func (t *track) bind(c webrtc.TrackLocalContext, light bool) (webrtc.RTPCodecPar
 		switch {
 		case strings.EqualFold(p.MimeType, webrtc.MimeTypeRTX):
 			b.resends = true
+		case strings.EqualFold(p.MimeType, mimeRED):
+			b.red = uint8(p.PayloadType)
 		case ours(p.RTPCodecCapability):
 			if len(b.codecs) == 0 {
 				first = p
@@ -177,6 +181,7 @@ type inPacket struct {
 	work     []string  // the codecs in work
 	captured time.Time // when what is in it was taken; zero: it is not said
 	spare    bool      // nothing refers to it: it may be left out
+	again    int       // earlier packets that it should carry as well, see red.go
 }
 
 // send writes packets of one codec to every binding that gets this codec of those
@@ -192,7 +197,19 @@ func (t *track) send(m inPacket, p *rtp.Packet) {
 		h := p.Header
 		h.SequenceNumber = b.seq
 		b.seq++
-		b.write(m.mime, h, p.Payload, m.captured)
+		payload := p.Payload
+		if b.red != 0 && t.kind == webrtc.RTPCodecTypeAudio {
+			if pt, ok := b.takes(m.mime); ok && m.again > 0 {
+				if both := b.twice.wrap(m.again, pt, h.Timestamp, payload); both != nil {
+					b.writeAs(b.red, h, both, m.captured)
+					payload = nil
+				}
+			}
+			b.twice.keep(h.Timestamp, p.Payload)
+		}
+		if payload != nil {
+			b.write(m.mime, h, payload, m.captured)
+		}
 	}
 }
 
@@ -206,10 +223,12 @@ func (t *track) relay(mime string, p *rtp.Packet) {
 }
 
 func (b *binding) write(mime string, h rtp.Header, payload []byte, captured time.Time) {
-	pt, ok := b.takes(mime)
-	if !ok {
-		return
+	if pt, ok := b.takes(mime); ok {
+		b.writeAs(pt, h, payload, captured)
 	}
+}
+
+func (b *binding) writeAs(pt uint8, h rtp.Header, payload []byte, captured time.Time) {
 	h.SSRC, h.PayloadType = b.ssrc, pt
 	if b.capture != 0 && !captured.IsZero() {
 		var at [8]byte

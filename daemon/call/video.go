@@ -18,6 +18,7 @@ import (
 	"kioskd/capture"
 	"kioskd/capture/encode"
 	"kioskd/capture/pixel"
+	"kioskd/daemon/room/paced"
 )
 
 const (
@@ -60,21 +61,29 @@ type videoSender struct {
 	// The last second's beginning and the pictures since.
 	second   time.Time
 	inSecond int
+	// See adapt.
+	flows    func(into []*paced.Flow) []*paced.Flow
+	paths    []*paced.Flow
+	sizedFor int // bit/s
+	sizedAt  time.Time
 
 	wantKey atomic.Bool
 	scene   atomic.Bool // see newScene
 	// private is set while no picture of the patient may go out.
 	private atomic.Bool
 	stats   videoStats
+	gate    gate
 }
 
 // videoStats are written by the loop and read by anybody.
 type videoStats struct {
 	frames, keyframes, asked, bytes, packets, errors, skipped atomic.Uint64
-	encode                                                    atomic.Int64 // nanoseconds in the encoders, all frames
-	delay                                                     atomic.Int64 // nanoseconds from capture to the first packet, smoothed
+	turns                                                     atomic.Uint64 // of the loop, see Call.Turns
+	encode                                                    atomic.Int64  // nanoseconds in the encoders, all frames
+	delay                                                     atomic.Int64  // nanoseconds from capture to the first packet, smoothed
 	width, height                                             atomic.Int64
 	rate                                                      atomic.Int64 // millihertz, of the last second
+	target                                                    atomic.Int64 // bit/s
 
 	mu     sync.Mutex
 	codecs []string // in work
@@ -85,7 +94,9 @@ type videoStats struct {
 func newVideoSender(o VideoOptions, log *slog.Logger) (*videoSender, error) {
 	v := &videoSender{
 		opts: o, track: newTrack(webrtc.RTPCodecTypeVideo, "video", "kiosk"), box: capture.NewMailbox(), log: log, out: newPacketizer(videoRate),
+		flows: func(into []*paced.Flow) []*paced.Flow { return into },
 	}
+	v.stats.target.Store(int64(v.configured()))
 	for _, c := range append(o.Prefer, encode.CodecH264, encode.CodecVP8) {
 		mime := "video/" + strings.ToLower(string(c))
 		if payloaderOf(c) == nil {
@@ -143,7 +154,9 @@ func (v *videoSender) run(ctx context.Context) error {
 		if err != nil {
 			return nil //nolint:nilerr // ctx ended or the mailbox closed: the normal end
 		}
+		v.gate.pass()
 		err = v.take(frame)
+		v.stats.turns.Add(1)
 		frame.Release()
 		if err != nil {
 			return err
@@ -170,7 +183,7 @@ func (v *videoSender) take(frame *capture.Frame) error {
 	if len(v.work) == 0 { // nobody is there
 		return nil
 	}
-	if !v.gov.Take() {
+	if v.adapt(time.Now()) || !v.gov.Take() {
 		v.stats.skipped.Add(1)
 		return nil
 	}
@@ -230,7 +243,7 @@ func (v *videoSender) fit(frame *capture.Frame, l *lane) (*capture.Frame, error)
 		w, h = inside(w, h, v.opts.Width, v.opts.Height)
 	}
 	w, h = v.gov.Size(w, h)
-	w, h = encode.Fit(l.codec, w, h, v.gov.FPS(), v.bitRate())
+	w, h = encode.Fit(l.codec, w, h, v.gov.FPS(), v.sizedFor)
 	w, h = w&^1, h&^1 // H.264 takes even sides
 	if w == fw && h == fh {
 		return frame, nil
@@ -246,7 +259,11 @@ func (v *videoSender) fit(frame *capture.Frame, l *lane) (*capture.Frame, error)
 	return small, nil
 }
 
-func (v *videoSender) bitRate() int {
+// bitRate is what the encoders aim at, in bit/s.
+func (v *videoSender) bitRate() int { return int(v.stats.target.Load()) }
+
+// configured is what they aim at where the paths carry it.
+func (v *videoSender) configured() int {
 	if b := v.opts.Params.BitRate; b > 0 {
 		return b
 	}
@@ -347,7 +364,7 @@ func (v *videoSender) tell() {
 			s.codecs = append(s.codecs, "video/"+string(codecOf(m)))
 		}
 	}
-	s.reason, s.fps = v.gov.Reason(), v.gov.FPS()
+	s.reason, s.fps = v.reason(), v.gov.FPS()
 }
 
 func contains(list []string, s string) bool {

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -80,6 +82,12 @@ func (c *Client) Config(ctx context.Context) (json.RawMessage, error) {
 	return out, err
 }
 
+// Reload has the settings read anew. It takes a technician.
+func (c *Client) Reload(ctx context.Context) (apitype.ReloadAnswer, error) {
+	var out apitype.ReloadAnswer
+	return out, c.do(ctx, http.MethodPost, apitype.RouteReload, nil, &out)
+}
+
 // OpenAPI asks for the description of the API, an OpenAPI 3.1 document.
 func (c *Client) OpenAPI(ctx context.Context) (json.RawMessage, error) {
 	var out json.RawMessage
@@ -100,4 +108,24 @@ func identifier(id string) bool {
 		}
 	}
 	return !dots && len(id) <= 128
+}
+
+// Metrics asks for the daemon's figures, as Prometheus reads them.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req, err := newRequest(ctx, http.MethodGet, apitype.RouteMetrics, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.begin(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the figures of kioskd at %s: %w", c.socket, err)
+	}
+	return text, nil
 }

@@ -1,6 +1,7 @@
 package devices
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -150,7 +151,7 @@ func (d *Devices) change(text string, do func(*store.Bindings) error) error {
 	}
 	if err := d.o.Store.SaveBindings(next, auditEntry(text)); err != nil {
 		d.log.Error("cannot keep a change of the devices", "error", err)
-		return unavailable()
+		return unavailable(err)
 	}
 	d.mu.Lock()
 	d.kept = next
@@ -162,7 +163,12 @@ func auditEntry(text string) store.Entry {
 	return store.Entry{At: time.Now().UTC(), Kind: "audit", Text: text}
 }
 
-func unavailable() error {
+// unavailable is the problem of what the store did not take.
+func unavailable(err error) error {
+	if errors.Is(err, store.ErrFull) {
+		return apitype.NewProblem(http.StatusServiceUnavailable, "store_full",
+			"cannot do this: the kiosk's disk is full", "free some space in the state directory")
+	}
 	return apitype.NewProblem(http.StatusServiceUnavailable, "store_unavailable",
-		"cannot do this: it cannot be written to the disk", "free some space in the state directory, or restart kioskd")
+		"cannot do this: it cannot be written to the disk", "try again in a second; if it stays so, look at the disk: see journalctl -u kioskd")
 }

@@ -3,6 +3,7 @@ package devices
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,17 @@ func TestRolesAreKept(t *testing.T) {
 	}
 	if again.SetRole("document", "b", "somebody") != nil { // it is known, though not plugged in
 		t.Error("a missing device cannot be bound again")
+	}
+}
+
+// A full disk is told as one: the way out is another.
+func TestUnavailable(t *testing.T) {
+	for err, want := range map[error]string{
+		fmt.Errorf("cannot keep it: %w", store.ErrFull): "store_full", store.ErrReadOnly: "store_unavailable",
+	} {
+		if got := unavailable(err); code(got) != want {
+			t.Errorf("%v gives %v, want %s", err, got, want)
+		}
 	}
 }
 

@@ -48,13 +48,22 @@ type tool struct {
 	ended  bool          // and nobody waits for the answer
 }
 
-// Technician is the use that has lasted longest; nil: there is none.
+// holder is for whom it holds its device.
+func (t *tool) holder() string {
+	if t.What == trialUse {
+		return byCheck
+	}
+	return byTechnician
+}
+
+// Technician is the use that has lasted longest; nil: there is none. A trial counts
+// nothing and shows nothing to anybody: it is none.
 func (d *Devices) Technician() *apitype.Technician {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var oldest *apitype.Technician
 	for _, t := range d.tools {
-		if oldest == nil || t.Since.Before(oldest.Since) {
+		if t.What != trialUse && (oldest == nil || t.Since.Before(oldest.Since)) {
 			shown := t.Technician
 			oldest = &shown
 		}
@@ -90,7 +99,7 @@ func (d *Devices) use(ctx context.Context, kind, what, id, by string, least time
 	if err := d.o.Store.Append(auditEntry(fmt.Sprintf("%s device=%s by: %s", what, dev.ID, by))); err != nil {
 		d.closed(t) // who looked has to be known
 		d.log.Error("cannot write down who uses a device", "error", err)
-		return unavailable()
+		return unavailable(err)
 	}
 	d.o.Shown()
 	done := make(chan error, 1)
@@ -136,7 +145,7 @@ func (d *Devices) begin(t *tool) error {
 			"cannot use the "+t.Kind+": it is in use already", "try again when the other use is over")
 	}
 	d.tools[t.Device] = t
-	d.holds.take(t.Device, byTechnician)
+	d.holds.take(t.Device, t.holder())
 	return nil
 }
 
@@ -144,7 +153,7 @@ func (d *Devices) begin(t *tool) error {
 // of both ends it.
 func (d *Devices) closed(t *tool) {
 	d.mu.Lock()
-	d.holds.drop(t.Device, byTechnician)
+	d.holds.drop(t.Device, t.holder())
 	close(t.closed)
 	d.over(t)
 	d.mu.Unlock()

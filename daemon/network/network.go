@@ -27,6 +27,10 @@ type Options struct {
 	Ignore []string
 	// LoopbackCounts lets lo alone count, for demos and tests.
 	LoopbackCounts bool
+	// Moved is called by Watch when a link, an address or a route that counts has
+	// changed, also where the answer stays the same: at once for the first of a
+	// burst, and once more at its end. It must not block; nil: nobody wants to know.
+	Moved func()
 }
 
 // Up looks once.
@@ -94,20 +98,23 @@ func Watch(ctx context.Context, o Options, changed func(up bool)) error {
 		drain(addresses)
 		drain(routes)
 	}()
-	known, last, quiet := false, false, true
+	known, last, quiet, moved := false, false, true, false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		ok, look := true, false
+		ok, look, counts := true, false, true
 		select {
 		case <-ctx.Done():
 			return nil
-		case _, ok = <-links:
-		case _, ok = <-addresses:
+		case u, open := <-links:
+			ok, counts = open, !open || !slices.Contains(o.Ignore, u.Attrs().Name)
+		case u, open := <-addresses:
+			ok, counts = open, !open || !ignored(u.LinkIndex, o)
 		case _, ok = <-routes:
 		case <-timer.C:
 			look = true
 		}
+		moved = moved || counts && !look
 		switch {
 		case !ok:
 			return errors.New("cannot listen to the kernel for network changes: its socket closed")
@@ -130,7 +137,18 @@ func Watch(ctx context.Context, o Options, changed func(up bool)) error {
 			known, last = true, up
 			changed(up)
 		}
+		if moved && o.Moved != nil {
+			o.Moved()
+		}
+		moved = false
 	}
+}
+
+// ignored tells whether an interface is one that leads nowhere. One that is gone
+// already counts: it carried something until now.
+func ignored(index int, o Options) bool {
+	l, err := netlink.LinkByIndex(index)
+	return err == nil && slices.Contains(o.Ignore, l.Attrs().Name)
 }
 
 // drain frees a sender that is still at it, until its channel closes.

@@ -165,3 +165,50 @@ func TestWatchTellsEachChangeOnce(t *testing.T) {
 		t.Errorf("told %d times more", len(told))
 	}
 }
+
+// What does not change the answer may still have moved a path: another address, a
+// route, a second link. What happens to an ignored link moves nothing.
+func TestWatchTellsWhatMoved(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	moved, told, done := make(chan struct{}, 256), make(chan bool, 16), make(chan error, 1)
+	quiet := cable(t, "quiet")
+	l := cable(t, "v2")
+	go func() {
+		o := network.Options{Ignore: []string{"quiet"}, Moved: func() { moved <- struct{}{} }}
+		done <- network.Watch(ctx, o, func(up bool) { told <- up })
+	}()
+	<-told
+	moves := func(what string, do func() error) {
+		t.Helper()
+		must(t, do())
+		select {
+		case <-moved:
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s moved nothing", what)
+		}
+		for settled := false; !settled; {
+			select {
+			case <-moved:
+			case <-time.After(300 * time.Millisecond):
+				settled = true
+			}
+		}
+	}
+	moves("an address", func() error { return netlink.AddrAdd(l, address(t, "192.0.2.1/24")) })
+	moves("a link that comes up", func() error { return netlink.LinkSetUp(l) })
+	moves("another address", func() error { return netlink.AddrAdd(l, address(t, "192.0.2.2/24")) })
+	moves("a route", func() error {
+		return netlink.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Gw: net.IPv4(192, 0, 2, 9)})
+	})
+	moves("an address that goes", func() error { return netlink.AddrDel(l, address(t, "192.0.2.2/24")) })
+	must(t, netlink.LinkSetMTU(quiet, 1400))
+	select {
+	case <-moved:
+		t.Error("an ignored link moved something")
+	case <-time.After(300 * time.Millisecond):
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

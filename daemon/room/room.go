@@ -14,6 +14,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"kioskd/daemon/room/paced"
 	"kioskd/daemon/room/peer"
 )
 
@@ -80,6 +81,56 @@ type Room interface {
 	SetOutbox(list []Message)
 	// Acknowledge tells a participant that its message is kept. It does not wait.
 	Acknowledge(participant, message string)
+	// Repair does something about a path that may be broken. A room decides none of
+	// it by itself: it shows Signs, and obeys. It does not wait, and what cannot be
+	// done now (the signalling is away, somebody has left) is left out.
+	Repair(r Repair)
+}
+
+// Repair is one thing to do about a path.
+type Repair struct {
+	Kind RepairKind
+	ID   string // the participant, for RepairRestart and RepairRenew
+}
+
+// RepairKind says what to do.
+type RepairKind int
+
+// The repairs.
+const (
+	// RepairLook shows Signs now: the network has moved.
+	RepairLook RepairKind = iota
+	// RepairHurry reaches for the room's server at once, where it is not heard.
+	RepairHurry
+	// RepairRestart restarts ICE on the connection there is, if no offer is under way.
+	RepairRestart
+	// RepairRenew makes the connection anew.
+	RepairRenew
+	// RepairRejoin joins the room again under the same identity, which supersedes
+	// the old self, and makes all connections anew.
+	RepairRejoin
+)
+
+// Stage says how far a connection has come.
+type Stage int
+
+// The stages.
+const (
+	StageOffered Stage = iota // no path yet
+	StageUp                   // it led to the participant once; it may be silent now
+	StageOver                 // it failed or was closed by the far side
+)
+
+// Sign is what a room sees of one participant. Counters only grow, but are those of
+// one Connection.
+type Sign struct {
+	ID         string
+	Connection int // another number is another connection
+	Stage      Stage
+	Heard      uint64 // signs of life: whatever came over the path
+	Taken      uint64 // reports that say that more of our media arrived
+	Waiting    bool   // an offer waits for its answer
+	Stranded   bool   // the path's own address has gone from this machine
 }
 
 // Message is one line of the chat. Its text is the patient's business: never log it.
@@ -113,8 +164,15 @@ type (
 		Keyframe func()
 		Live     func() bool
 	}
-	// PathLost: no sign of life from this participant.
+	// PathLost: this participant's connection was given up, and is made anew.
 	PathLost struct{ ID string }
+	// Signs are what the room sees of all who are in it, five times a second.
+	Signs struct {
+		Signalling bool          // the room's server is heard
+		Quiet      time.Duration // since then
+		Joins      int           // it has let us in so often
+		Peers      []Sign
+	}
 	// PathBack: the participant's path works (first time, or again); media may follow.
 	PathBack struct{ ID string }
 	// KeyframeWanted: a receiver of our video asked for one.
@@ -138,6 +196,12 @@ type (
 		RTT      time.Duration // 0: not known yet
 		Lost     float64       // share of the packets since its last report, 0 to 1
 	}
+	// FlowOpened: what we send to this participant leaves by this flow from now on,
+	// instead of any before it.
+	FlowOpened struct {
+		ID   string
+		Flow *paced.Flow
+	}
 	// Closed: the room is over for us and will not come back by itself.
 	Closed struct{ Err error }
 )
@@ -147,12 +211,14 @@ func (PeerLeft) isRoomEvent()            {}
 func (TrackAdded) isRoomEvent()          {}
 func (PathLost) isRoomEvent()            {}
 func (PathBack) isRoomEvent()            {}
+func (Signs) isRoomEvent()               {}
 func (KeyframeWanted) isRoomEvent()      {}
 func (SignallingLost) isRoomEvent()      {}
 func (SignallingBack) isRoomEvent()      {}
 func (MessageReceived) isRoomEvent()     {}
 func (MessageAcknowledged) isRoomEvent() {}
 func (PathMeasured) isRoomEvent()        {}
+func (FlowOpened) isRoomEvent()          {}
 func (Closed) isRoomEvent()              {}
 
 // Providers maps a provider's name in the room document to its Provider.

@@ -271,6 +271,7 @@ const (
 	CodeChatFull          = "chat_full"
 	CodeOutboxFull        = "outbox_full"       // given by the runner
 	CodeStore             = "store_unavailable" // given by the runner
+	CodeStoreFull         = "store_full"        // given by the runner
 	CodeBusy              = "busy"              // given by the runner
 	CodeStopping          = "stopping"          // given by the runner
 	CodeKeyReused         = "idempotency_key_reused"

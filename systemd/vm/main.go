@@ -43,7 +43,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.SetOutput(stderr)
 	f.StringVar(&o.dir, "dir", "systemd/vm/build", "`folder` of the image and of the run's files")
 	f.StringVar(&o.bin, "bin", "bin", "`folder` of the programs")
-	f.StringVar(&o.units, "units", "systemd/units", "`folder` of the unit files")
+	f.StringVar(&o.deb, "deb", "bin/lab.deb", "the `package` that is installed")
 	f.IntVar(&o.processors, "processors", 2, "`number` of emulated processors")
 	f.IntVar(&o.memory, "memory", 768, "`MiB` of the machine's memory")
 	f.IntVar(&o.nice, "nice", 15, "`niceness` of QEMU")

@@ -66,9 +66,9 @@ ice_failed_ms = 60000
 
 // payload is what a run brings into the machine.
 type payload struct {
-	bin, units string // folders of the programs and of the unit files
-	backend    string // ADDRESS:PORT, the same inside and outside
-	token      []byte // the kiosk's
+	bin, deb string // folder of the programs, and the package
+	backend  string // ADDRESS:PORT, the same inside and outside
+	token    []byte // the kiosk's
 }
 
 // initramfs writes the initramfs of one run: our own first program, the modules of
@@ -96,10 +96,7 @@ func (p payload) add(a *image.Archive, modules []string) error {
 	sources := []source{
 		{"init", 0o755, guest},
 		{"payload/usr/local/bin/guest", 0o755, guest},
-		{"payload/usr/bin/kioskd", 0o755, filepath.Join(p.bin, "kioskd")},
-		{"payload/usr/bin/kioskctl", 0o755, filepath.Join(p.bin, "kioskctl")},
-		{"payload/etc/systemd/system/kioskd.service", 0o644, filepath.Join(p.units, "kioskd.service")},
-		{"payload/etc/systemd/system/kioskd.socket", 0o644, filepath.Join(p.units, "kioskd.socket")},
+		{"payload/root/kioskd.deb", 0o644, p.deb},
 	}
 	for i, m := range modules {
 		sources = append(sources, source{fmt.Sprintf("modules/%03d-%s", i, filepath.Base(m)), 0o644, m})
@@ -115,7 +112,8 @@ func (p payload) add(a *image.Archive, modules []string) error {
 	return nil
 }
 
-// texts adds the files that are written here, and has systemd start the units.
+// texts adds the files that are written here, and has systemd start our agent. The
+// package enables its own units.
 func (p payload) texts(a *image.Archive) {
 	const system = "payload/etc/systemd/system/"
 	a.File(system+"kioskd.service.d/vm.conf", 0o644, []byte(dropIn))
@@ -126,9 +124,5 @@ func (p payload) texts(a *image.Archive) {
 	a.File("payload/etc/modprobe.d/vm.conf", 0o644, []byte(modulesConf))
 	a.File("payload/etc/modules-load.d/vm.conf", 0o644, []byte("vivid\nsnd-aloop\n"))
 	a.File("payload/etc/hostname", 0o644, []byte("kiosk\n"))
-	for unit, target := range map[string]string{
-		"guest.service": "multi-user", "kioskd.service": "multi-user", "kioskd.socket": "sockets",
-	} {
-		a.Link(system+target+".target.wants/"+unit, "../"+unit)
-	}
+	a.Link(system+"multi-user.target.wants/guest.service", "../guest.service")
 }

@@ -43,7 +43,7 @@ type rig struct {
 
 // settings are the flags that say how.
 type settings struct {
-	dir, bin, units    string
+	dir, bin, deb      string
 	processors, memory int
 	nice               int
 }
@@ -68,7 +68,7 @@ func (r *rig) start(ctx, life context.Context, s settings, i image.Image) error 
 	}
 	initrd := filepath.Join(r.dir, "initrd.img")
 	address := strings.TrimPrefix(r.backend, "http://")
-	if err := (payload{bin: s.bin, units: s.units, backend: address, token: []byte(r.token)}).initramfs(initrd, i.Modules); err != nil {
+	if err := (payload{bin: s.bin, deb: s.deb, backend: address, token: []byte(r.token)}).initramfs(initrd, i.Modules); err != nil {
 		return err
 	}
 	began := time.Now()

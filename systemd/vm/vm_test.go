@@ -122,13 +122,13 @@ func TestHardware(t *testing.T) {
 
 // The daemon takes the configuration that the machine gives it.
 func TestConfigIsOne(t *testing.T) {
-	p, dir := payload{bin: t.TempDir(), units: t.TempDir(), backend: "127.0.0.1:4711", token: []byte("secret")}, t.TempDir()
+	p, dir := payload{bin: t.TempDir(), deb: t.TempDir() + "/kioskd.deb", backend: "127.0.0.1:4711", token: []byte("secret")}, t.TempDir()
 	if err := p.initramfs(filepath.Join(dir, "initrd"), nil); err == nil {
 		t.Error("an initramfs without programs")
 	}
 	for path, text := range map[string]string{
 		p.bin + "/vm-guest": "guest", p.bin + "/kioskd": "daemon", p.bin + "/kioskctl": "ctl",
-		p.units + "/kioskd.service": "[Service]", p.units + "/kioskd.socket": "[Socket]", dir + "/ext4.ko": "module",
+		p.deb: "!<arch>", dir + "/ext4.ko": "module",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -142,7 +142,7 @@ func TestConfigIsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"init\x00", "modules/000-ext4.ko\x00", "payload/usr/bin/kioskd\x00", "payload/etc/systemd/system/multi-user.target.wants/kioskd.service\x00"} {
+	for _, want := range []string{"init\x00", "modules/000-ext4.ko\x00", "payload/root/kioskd.deb\x00", "payload/etc/systemd/system/multi-user.target.wants/guest.service\x00"} {
 		if !bytes.Contains(b, []byte(want)) {
 			t.Errorf("%q is not in the initramfs", want)
 		}

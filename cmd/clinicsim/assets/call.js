@@ -205,6 +205,10 @@ export class Call extends EventTarget {
       this.dispatchEvent(new CustomEvent('remote', { detail: remote }));
     };
     pc.ondatachannel = ({ channel }) => {
+      if (channel.label === 'pulse') {
+        answerPings(channel);
+        return;
+      }
       if (this.pc === pc) this.dispatchEvent(new CustomEvent('channel', { detail: { peer: to, channel } }));
     };
     pc.onicecandidate = ({ candidate }) => {
@@ -285,6 +289,13 @@ export class Call extends EventTarget {
     if (this.history.length > 500) this.history.shift();
     this.dispatchEvent(new Event('state'));
   }
+}
+
+/** Shows the kiosk that this page lives: each `ping` gets a `pong`. */
+function answerPings(channel) {
+  channel.onmessage = ({ data }) => {
+    if (data === 'ping' && channel.readyState === 'open') channel.send('pong');
+  };
 }
 
 /** Rather fewer frames than a smaller picture: the code on top must stay readable. */

@@ -273,16 +273,20 @@ func (c *clinic) answerScreen(w http.ResponseWriter, r *http.Request, told Answe
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		screen["room"] = c.roomDocument(have, change)
+		screen["room"] = c.roomDocument(have, change, r)
 	}
 	writeJSON(w, http.StatusOK, screen)
 }
 
 // roomDocument is what the screen says about the room.
-func (c *clinic) roomDocument(a appointment, change RoomChange) map[string]any {
+func (c *clinic) roomDocument(a appointment, change RoomChange, r *http.Request) map[string]any {
+	signal := "ws://" + c.host + "/signal"
+	if r.TLS != nil {
+		signal = "wss://" + c.secureHost + "/signal"
+	}
 	return map[string]any{
 		"provider":        "direct",
-		"url":             "ws://" + c.host + "/signal",
+		"url":             signal,
 		"token":           a.token,
 		"expires":         a.expires.UTC().Format(time.RFC3339),
 		"ice_servers":     []any{},

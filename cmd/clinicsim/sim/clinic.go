@@ -16,6 +16,7 @@ import (
 type clinic struct {
 	cfg          Config
 	host         string // ADDRESS:PORT of the listener
+	secureHost   string // of the one with TLS; "" is none
 	token        string // the kiosk's
 	appointments appointments
 	control      string          // opens /sim/, beside the kiosk's token
@@ -83,6 +84,9 @@ func (c *clinic) handler() http.Handler {
 func (c *clinic) guard(next http.Handler) http.Handler {
 	port := c.host[strings.LastIndexByte(c.host, ':')+1:]
 	allowed := map[string]bool{c.host: true, "localhost:" + port: true}
+	if c.secureHost != "" {
+		allowed[c.secureHost] = true
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !allowed[r.Host] {
 			http.Error(w, "This server does not answer for that host name. Use "+c.host+".", http.StatusMisdirectedRequest)
@@ -145,8 +149,13 @@ func (c *clinic) address(code string) string { return "http://" + c.host + "/ope
 
 // addresses are those of the launch file.
 func (c *clinic) addresses() Addresses {
+	backend := "http://" + c.host
+	if c.secureHost != "" {
+		backend = "https://" + c.secureHost
+	}
 	return Addresses{
-		Backend:     "http://" + c.host,
+		Backend:     backend,
+		Local:       "http://" + c.host,
 		Clinician:   c.address(c.doors[seatClinician].invite()),
 		Second:      c.address(c.doors[seatSecond].invite()),
 		Interpreter: c.address(c.doors[seatInterpreter].invite()),

@@ -22,9 +22,11 @@ import (
 
 // Config says what to simulate. Zero values take the defaults.
 type Config struct {
-	// Listen is the TCP address, on loopback; default 127.0.0.1:0. Elsewhere it
-	// would need TLS, which is the place of a later flag.
+	// Listen is the TCP address, on loopback; default 127.0.0.1:0.
 	Listen string
+	// TLSListen is one more address, for kiosks elsewhere; "" is none. CAFile gets
+	// the certificate of the authority that they have to trust.
+	TLSListen, CAFile string
 	// TokenFile holds the kiosk's bearer token; it is made with mode 0600 where
 	// it does not exist. Required.
 	TokenFile string
@@ -44,8 +46,10 @@ type Config struct {
 
 // Addresses is what the launch file holds.
 type Addresses struct {
-	// Backend is the base of the kiosk's API, without a path.
+	// Backend is the base of the kiosk's API, without a path: of TLSListen where
+	// there is one. Local is that of Listen.
 	Backend string `json:"backend"`
+	Local   string `json:"local"`
 	// Clinician opens the clinician's page, once. Second does so for another
 	// clinician, Interpreter for an interpreter who has no camera.
 	Clinician   string `json:"clinician"`
@@ -80,16 +84,26 @@ func Run(ctx context.Context, cfg Config, ready func(Addresses)) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", cfg.Listen, err)
 	}
-	host := listener.Addr().String()
-	clinic := newClinic(cfg, host, token)
+	secure, err := listenTLS(ctx, cfg)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	clinic := newClinic(cfg, listener.Addr().String(), token)
+	doors := []net.Listener{listener}
+	if secure != nil {
+		clinic.secureHost = secure.Addr().String()
+		doors = append(doors, secure)
+	}
 	server := &http.Server{
 		Handler:           clinic.handler(),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	served := make(chan error, len(doors))
+	for _, d := range doors {
+		go func() { served <- server.Serve(d) }()
+	}
 
 	err = announce(cfg.LaunchFile, clinic.addresses(), ready)
 	if err == nil {
@@ -124,8 +138,10 @@ func stop(server *http.Server, c *clinic, served <-chan error, launch string) er
 	if err != nil {
 		err = errors.Join(fmt.Errorf("cannot stop in time: %w", err), server.Close())
 	}
-	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
-		err = errors.Join(err, e)
+	for range cap(served) {
+		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
 	}
 	if launch != "" {
 		if e := os.Remove(launch); e != nil && !errors.Is(e, os.ErrNotExist) {

@@ -20,7 +20,9 @@ import (
 	"kioskd/daemon/api"
 	"kioskd/daemon/api/apitype"
 	"kioskd/daemon/api/peer"
+	"kioskd/daemon/check"
 	"kioskd/daemon/health"
+	"kioskd/daemon/metrics"
 	"kioskd/daemon/session"
 	"kioskd/daemon/session/runner"
 )
@@ -52,6 +54,11 @@ type Kiosk struct {
 
 	// Quality holds the figures of the call; nil: none.
 	Quality atomic.Pointer[map[string]float64]
+
+	// Rehearsal holds up the loopback call of a check until it is closed; nil: it is
+	// over at once.
+	Rehearsal atomic.Pointer[chan struct{}]
+	checks    *check.Checker
 
 	second atomic.Bool
 
@@ -106,6 +113,9 @@ func startAt(socket string, consent bool, store *Store) (*Kiosk, error) {
 	if err != nil {
 		return nil, err
 	}
+	if k.checks, err = k.checker(); err != nil {
+		return nil, err
+	}
 	k.API, err = api.New(api.Deps{
 		Session: k.Runner, Views: k.Views, Tools: k.Tools, Health: k.Health, Log: log,
 		Devices: k.devices,
@@ -117,7 +127,12 @@ func startAt(socket string, consent bool, store *Store) (*Kiosk, error) {
 		},
 		Report: k.Store.gather, Reports: k.Store.list, ReadReport: k.Store.read,
 		Audit: k.Audit.newest, Denied: func(text string) { k.Audit.add("audit", text) },
+		Reload: func(string) (apitype.ReloadAnswer, error) {
+			return apitype.ReloadAnswer{Changed: []string{"log.level"}, NeedRestart: []string{}}, nil
+		},
 		Config:  func() any { return map[string]any{"session": map[string]any{"wait_seconds": 900}} },
+		Check:   k.checks.Run,
+		Metrics: func() ([]byte, error) { return metrics.Write(k.API.Metrics()) },
 		Version: apitype.Version{Version: "test"},
 		Auth:    peer.Auth{ScreenGID: ScreenGID, TechnicianGID: TechnicianGID, OwnUID: uint32(os.Geteuid())},
 	})

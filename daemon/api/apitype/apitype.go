@@ -32,7 +32,10 @@ const (
 	RouteReport       = "/v1/reports/" // + report id
 	RouteAudit        = "/v1/audit"
 	RouteConfig       = "/v1/config"
+	RouteReload       = "/v1/reload"
 	RouteOpenAPI      = "/v1/openapi.json"
+	RouteChecks       = "/v1/checks"
+	RouteMetrics      = "/v1/metrics"
 	RouteHealth       = "/v1/health"
 	RouteDevices      = "/v1/devices"
 	RouteDevice       = "/v1/devices/"       // + device id + "/controls", "/snapshot", "/level" or "/tone"
@@ -50,6 +53,7 @@ const (
 	TypeSDP         = "application/sdp"                 // RFC 8866
 	TypeSDPFragment = "application/trickle-ice-sdpfrag" // RFC 8840
 	TypeJPEG        = "image/jpeg"
+	TypeMetrics     = "text/plain; version=0.0.4; charset=utf-8" // Prometheus, exposition formats
 )
 
 // IdempotencyHeader names the request header whose value makes a repeated

@@ -27,6 +27,7 @@ const (
 	CodeStaleView       = "stale_view"              // 412: If-Match names another ICE session
 	CodeTooLarge        = "body_too_large"          // 413
 	CodeMediaType       = "unsupported_media_type"  // 415
+	CodeBadSettings     = "bad_settings"            // 422: the settings' file is refused, or cannot be read again
 	CodeNoICERestart    = "ice_restart_unsupported" // 422: make a new view instead
 	CodeInternal        = "internal"                // 500
 	CodeTooMany         = "too_many_connections"    // 503
@@ -42,6 +43,7 @@ const (
 	CodeDeviceFailed   = "device_failed"   // 502: it is there and does not work
 	CodeControlUnknown = "control_unknown" // 422
 	CodeControlValue   = "bad_control"     // 422: off the control's range or step, or not to be set now
+	CodeCheckRunning   = "check_running"   // 409: another check runs
 	CodeRoleUnknown    = "role_unknown"    // 404
 	CodeRoleKind       = "role_kind"       // 422: a camera as microphone, or the other way
 )

@@ -59,10 +59,30 @@ type OutboundRTP struct {
 // ParticipantStatistics are those of one other participant.
 type ParticipantStatistics struct {
 	ID string `json:"id"`
+	// Path is the way to it; nil before there is one.
+	Path *PathStatistics `json:"path,omitempty"`
 	// Remote is what it reports about what it gets (RTCRemoteInboundRtpStreamStats).
 	Remote []RemoteInboundRTP `json:"remoteInbound"`
 	// Inbound is what comes from it (RTCInboundRtpStreamStats).
 	Inbound []InboundRTP `json:"inbound"`
+}
+
+// PathStatistics has what RTCIceCandidatePairStats and RTCOutboundRtpStreamStats say of
+// what leaves for one participant.
+type PathStatistics struct {
+	// AvailableOutgoingBitrate is what the path carries by our estimate, in bit/s with
+	// the headers of IP and UDP; 0: the participant gives no feedback to tell it from.
+	AvailableOutgoingBitrate float64 `json:"availableOutgoingBitrate"`
+	CurrentRoundTripTime     float64 `json:"currentRoundTripTime"` // seconds
+	NackCount                uint64  `json:"nackCount"`
+	RetransmittedPacketsSent uint64  `json:"retransmittedPacketsSent"`
+	RetransmittedBytesSent   uint64  `json:"retransmittedBytesSent"`
+	TotalPacketSendDelay     float64 `json:"totalPacketSendDelay"` // seconds that packets waited for their turn
+	PacketsDiscardedOnSend   uint64  `json:"packetsDiscardedOnSend"`
+	// Not in W3C: what was acknowledged in the last half second, in bit/s, and bytes that
+	// were sent only to find out what the path carries.
+	AcknowledgedBitrate float64 `json:"acknowledgedBitrate"`
+	ProbeBytesSent      uint64  `json:"probeBytesSent"`
 }
 
 // RemoteInboundRTP is RTCRemoteInboundRtpStreamStats.

@@ -100,6 +100,13 @@ func (l *Listener) admit(p Peer) (why string) {
 	return ""
 }
 
+// Open counts the connections that are there.
+func (l *Listener) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
+
 func (l *Listener) leave(p Peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

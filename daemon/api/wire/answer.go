@@ -83,7 +83,7 @@ func refusalStatus(code string) int {
 		return http.StatusBadRequest
 	case session.CodeKeyReused, session.CodeIssueRequired:
 		return http.StatusUnprocessableEntity
-	case session.CodeStore, session.CodeBusy, session.CodeStopping, session.CodeOutboxFull:
+	case session.CodeStore, session.CodeStoreFull, session.CodeBusy, session.CodeStopping, session.CodeOutboxFull:
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusConflict

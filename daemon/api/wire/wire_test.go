@@ -121,6 +121,7 @@ func TestProblemOf(t *testing.T) {
 		{refusal(session.CodeIssueRequired), 422, "issue_required"},
 		{refusal(session.CodeKeyReused), 422, "idempotency_key_reused"},
 		{refusal(session.CodeStore), 503, "store_unavailable"},
+		{refusal(session.CodeStoreFull), 503, "store_full"},
 		{refusal(session.CodeOutboxFull), 503, "outbox_full"},
 		{refusal(session.CodeBusy), 503, "busy"},
 		{refusal(session.CodeStopping), 503, "stopping"},

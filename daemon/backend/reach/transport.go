@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -24,13 +25,23 @@ const maxHeader = 16 << 10 // bytes of an answer's header, informational ones in
 // Transport sends https anywhere and http to loopback addresses only. It takes
 // no proxy from the environment: the request would leave for a host that is on
 // no list. It is safe for use by several goroutines.
-type Transport struct{ secure, plain *http.Transport }
+type Transport struct {
+	secure, plain *http.Transport
+	roots         *x509.CertPool
+}
 
 // NewTransport reads the PEM file of trusted authorities; "" keeps the system's.
-// Connecting gets half the timeout, at most 5 s, so that "no network" and "no
-// answer" can be told apart.
-func NewTransport(caFile string, timeout time.Duration) (*Transport, error) {
+// proxy is the address of an HTTP proxy, http://host:port; "" goes straight. Only
+// https goes through it, in a tunnel (CONNECT, RFC 9110, section 9.3.6): the proxy
+// sees a host's name and nothing else, and neither it nor the tunnel changes which
+// certificate is asked for. Connecting gets half the timeout, at most 5 s, so that
+// "no network" and "no answer" can be told apart.
+func NewTransport(caFile, proxy string, timeout time.Duration) (*Transport, error) {
 	pool, err := readAuthorities(caFile)
+	if err != nil {
+		return nil, err
+	}
+	through, err := throughProxy(proxy)
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +59,35 @@ func NewTransport(caFile string, timeout time.Duration) (*Transport, error) {
 		}
 	}
 	limit := min(timeout/2, 5*time.Second)
-	return &Transport{
+	t := &Transport{
+		roots:  pool,
 		secure: build(&net.Dialer{Timeout: limit}),
 		plain:  build(&net.Dialer{Timeout: limit, Control: loopbackOnly}),
+	}
+	t.secure.Proxy = through
+	return t, nil
+}
+
+// throughProxy is for http.Transport.Proxy. Loopback is never behind a proxy.
+func throughProxy(proxy string) (func(*http.Request) (*url.URL, error), error) {
+	if proxy == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(proxy)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+		return nil, errors.New("cannot use the proxy: set backend.proxy to http://host:port")
+	}
+	return func(req *http.Request) (*url.URL, error) {
+		if Loopback(req.URL.Hostname()) {
+			return nil, nil
+		}
+		return u, nil
 	}, nil
+}
+
+// Proxied tells whether a request to the address goes through the proxy.
+func (t *Transport) Proxied(u *url.URL) bool {
+	return u.Scheme == "https" && t.secure.Proxy != nil && !Loopback(u.Hostname())
 }
 
 func readAuthorities(path string) (*x509.CertPool, error) {
@@ -89,6 +125,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return t.plain.RoundTrip(req)
 }
+
+// Roots are the trusted authorities; nil: the system's.
+func (t *Transport) Roots() *x509.CertPool { return t.roots }
 
 // CloseIdle drops idle connections.
 func (t *Transport) CloseIdle() {

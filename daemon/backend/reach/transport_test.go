@@ -24,7 +24,7 @@ const canary = "canary-appointment-7f3a"
 // get sends one GET for the canary through a new transport.
 func get(t *testing.T, caFile, base string, timeout time.Duration) (int, error) {
 	t.Helper()
-	transport, err := reach.NewTransport(caFile, timeout)
+	transport, err := reach.NewTransport(caFile, "", timeout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +69,11 @@ func TestAuthorities(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := reach.NewTransport(path, time.Second); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
+		if _, err := reach.NewTransport(path, "", time.Second); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := reach.NewTransport(filepath.Join(dir, "none"), time.Second); !errors.Is(err, os.ErrNotExist) {
+	if _, err := reach.NewTransport(filepath.Join(dir, "none"), "", time.Second); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 }

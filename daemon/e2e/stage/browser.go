@@ -26,6 +26,11 @@ type Browser struct {
 // Open starts a Chromium of the given window size and shows url in it. name
 // tells profiles and logs apart; flags are more of its switches, without dashes.
 func (s *Stage) Open(ctx context.Context, name, url string, width, height int, flags ...string) (*Browser, error) {
+	return s.open(ctx, name, url, width, height, nil, flags...)
+}
+
+// open is Open, on the clinic's machine where there is one.
+func (s *Stage) open(ctx context.Context, name, url string, width, height int, at *apart, flags ...string) (*Browser, error) {
 	profile := s.abs("browser-" + name)
 	if err := os.MkdirAll(profile, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make a browser profile: %w", err)
@@ -49,6 +54,10 @@ func (s *Stage) Open(ctx context.Context, name, url string, width, height int, f
 		chromedp.ModifyCmdFunc(func(c *exec.Cmd) {
 			c.Env = append(s.environ(), s.speaker...)
 			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.opts.Credential}
+			if at != nil {
+				c.Args = at.wrap(append([]string{c.Path}, c.Args[1:]...))
+				c.Path = c.Args[0]
+			}
 		}))
 	if s.opts.OwnSpeakers {
 		flags = append(flags, "disable-audio-output")

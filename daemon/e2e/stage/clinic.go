@@ -28,7 +28,7 @@ func (s *Stage) clinic(ctx context.Context, method, path string, body, into any)
 	if err != nil {
 		return fmt.Errorf("cannot ask the clinic: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.backend+path, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(ctx, method, s.local+path, bytes.NewReader(b))
 	if err != nil {
 		return fmt.Errorf("cannot ask the clinic: %w", err)
 	}
@@ -37,7 +37,11 @@ func (s *Stage) clinic(ctx context.Context, method, path string, body, into any)
 		req.Header.Set(h[0], h[1])
 	}
 	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
+	asks := http.DefaultClient
+	if s.apart != nil {
+		asks = s.apart.client()
+	}
+	resp, err := asks.Do(req)
 	if err != nil {
 		return fmt.Errorf("cannot ask the clinic: %w", err)
 	}
@@ -101,7 +105,20 @@ func (s *Stage) OpenClinic(ctx context.Context, as string) (*Browser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Open(ctx, as, url, 640, 400)
+	return s.open(ctx, as, url, 640, 400, s.apart)
+}
+
+// Member is somebody whom the signalling server counts as present.
+type Member struct {
+	Peer string `json:"peer"`
+	Role string `json:"role"`
+}
+
+// Members lists who is in the rooms, in the order of joining.
+func (s *Stage) Members(ctx context.Context) ([]Member, error) {
+	var room struct{ Peers []Member }
+	err := s.clinic(ctx, http.MethodGet, "/sim/room", nil, &room)
+	return room.Peers, err
 }
 
 // Request is one request that the backend got.

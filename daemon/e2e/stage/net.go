@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // Link is the interface of a private network that stands for the kiosk's plug:
@@ -19,52 +19,57 @@ const linkPeer = "lan0-peer"
 // settleNetwork makes the fresh network namespace one that a kiosk can live in:
 // loopback, and one more link with an address (RFC 5737, TEST-NET-1) and the default route.
 func settleNetwork() error {
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot bring loopback up: %w", err)
-	}
+	return errors.Join(loopback(), addLink(nil), SetLink(true))
+}
+
+// addLink makes the private network's link, its far end in another namespace where
+// one is given.
+func addLink(far *os.File) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = Link
-	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: linkPeer}); err != nil {
+	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: linkPeer}
+	if far != nil {
+		pair.PeerNamespace = netlink.NsFd(int(far.Fd()))
+	}
+	if err := netlink.LinkAdd(pair); err != nil {
 		return fmt.Errorf("cannot make the private network's link: %w", err)
 	}
+	return address(Link, net.IPv4(192, 0, 2, 2))
+}
+
+// removeLink takes the link away, and its far end with it.
+func removeLink() error {
 	link, err := netlink.LinkByName(Link)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
 	if err != nil {
-		return fmt.Errorf("cannot find the private network's link: %w", err)
+		return fmt.Errorf("cannot remove the private network's link: %w", err)
 	}
-	address := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(192, 0, 2, 2), Mask: net.CIDRMask(24, 32)}}
-	if err := netlink.AddrAdd(link, address); err != nil {
-		return fmt.Errorf("cannot give the private network an address: %w", err)
-	}
-	return SetLink(true)
+	return nil
 }
 
 // SetLink plugs the private network's cable in or out.
 func SetLink(up bool) error {
-	link, err := netlink.LinkByName(Link)
-	if err != nil {
-		return fmt.Errorf("cannot find the private network's link: %w", err)
+	set := netlink.LinkSetDown
+	if up {
+		set = netlink.LinkSetUp
 	}
-	peer, err := netlink.LinkByName(linkPeer)
-	if err != nil {
-		return fmt.Errorf("cannot find the far end of the private network's link: %w", err)
+	for _, name := range []string{linkPeer, Link} {
+		link, err := netlink.LinkByName(name)
+		var none netlink.LinkNotFoundError
+		if name == linkPeer && errors.As(err, &none) {
+			continue // it is elsewhere, see Options.Apart
+		}
+		if err == nil {
+			err = set(link)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot plug the private network's link %s in or out: %w", name, err)
+		}
 	}
 	if !up {
-		if err := errors.Join(netlink.LinkSetDown(peer), netlink.LinkSetDown(link)); err != nil {
-			return fmt.Errorf("cannot cut the private network's link: %w", err)
-		}
 		return nil
 	}
-	if err := errors.Join(netlink.LinkSetUp(peer), netlink.LinkSetUp(link)); err != nil {
-		return fmt.Errorf("cannot bring the private network's link up: %w", err)
-	}
-	// The kernel has dropped the route with the link.
-	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.IPv4(192, 0, 2, 1)}
-	if err := netlink.RouteReplace(route); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("cannot give the private network a route: %w", err)
-	}
-	return nil
+	return route(Link, net.IPv4(192, 0, 2, 1)) // the kernel has dropped it with the link
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/cmd/fakecam/camns"
+	"kioskd/daemon/e2e/badlink"
 )
 
 // Options say what to put on the stage.
@@ -45,8 +47,17 @@ type Options struct {
 	// Network says that loopback is no network for kioskd: a link is needed, such
 	// as the private network's (see Enter).
 	Network bool
+	// Apart puts clinicsim and the clinic's pages on a machine of their own, which the
+	// kiosk reaches over its link and a router (see SetForwarding). It needs Enter's
+	// network, and root.
+	Apart bool
 	// SafeMode leaves kioskd's safe mode on: a stage that kills it has it off.
 	SafeMode bool
+	// Line puts kioskd behind a bad link; nil leaves it where everybody is. Its
+	// touchscreen page, which stays outside, then has no views.
+	Line *badlink.Line
+	// Debug is added to kioskd's environment.
+	Debug []string
 	// Config is added to kioskd's configuration, in TOML.
 	Config string
 	// Settings are given to kioskd over that, as section.key=value.
@@ -73,7 +84,9 @@ type Stage struct {
 	// Under is a command that StartKioskd runs kioskd under; it has to become it.
 	Under []string
 
-	backend string
+	backend string // as the kiosk reaches it
+	local   string // as it is reached from its own machine
+	apart   *apart // nil: one machine
 	alsa    []string
 	speaker []string
 	notify  *notifySocket
@@ -88,6 +101,11 @@ func Start(ctx context.Context, o Options) (*Stage, error) {
 	s := &Stage{opts: o, dir: o.Dir, Socket: filepath.Join(o.Dir, "control.sock")}
 	if err := s.prepare(); err != nil {
 		return nil, err
+	}
+	if o.Apart {
+		if err := s.settleApart(); err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
 	}
 	steps := []func(context.Context) error{s.startCamera, s.startSound, s.startClinicsim, s.StartKioskd, s.StartScreen}
 	for _, step := range steps {
@@ -218,18 +236,28 @@ func (s *Stage) Camera(ctx context.Context, n int, command string) (string, erro
 
 func (s *Stage) startClinicsim(ctx context.Context) error {
 	launch := s.abs("clinicsim.json")
-	p, err := s.start("clinicsim", false, nil, s.program("clinicsim"),
-		"-listen", "127.0.0.1:0", "-token", s.abs("backend-token"), "-launch", launch)
+	args := []string{s.program("clinicsim"), "-listen", "127.0.0.1:0", "-token", s.abs("backend-token"), "-launch", launch}
+	if s.apart != nil {
+		args = s.apart.wrap(append(args, "-tls-listen", port0(clinicAddress), "-ca", s.abs("ca.pem")))
+	}
+	p, err := s.start("clinicsim", false, nil, args...)
 	if err != nil {
 		return err
 	}
 	s.Clinicsim = p
-	var l struct{ Backend string }
+	var l struct{ Backend, Local string }
 	if err := readLaunch(ctx, p, launch, &l); err != nil {
 		return err
 	}
-	s.backend = l.Backend
-	return nil
+	s.backend, s.local = l.Backend, l.Local
+	if s.opts.Line == nil {
+		return nil
+	}
+	u, err := url.Parse(l.Backend)
+	if err != nil {
+		return fmt.Errorf("cannot read clinicsim's address: %w", err)
+	}
+	return s.opts.Line.Splice(u.Host)
 }
 
 // readLaunch waits for a launch file and decodes it.
@@ -281,17 +309,25 @@ func (s *Stage) StartKioskd(ctx context.Context) error {
 	if err := s.chown(); err != nil {
 		return fmt.Errorf("cannot hand over the run's files: %w", err)
 	}
-	env := append([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa...)
+	env := slices.Concat([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa, s.opts.Debug)
 	started := time.Now()
 	args := append(slices.Clone(s.Under), s.program("kioskd"), "-config", config)
 	for _, set := range s.opts.Settings {
 		args = append(args, "-set", set)
 	}
-	p, err := s.start("kioskd", false, env, args...)
+	launch := func() (err error) {
+		s.Kioskd, err = s.start("kioskd", false, env, args...)
+		return err
+	}
+	if s.opts.Line != nil {
+		err = s.opts.Line.Inside(launch)
+	} else {
+		err = launch()
+	}
 	if err != nil {
 		return err
 	}
-	s.Kioskd = p
+	p := s.Kioskd
 	if err := n.wait(ctx, p); err != nil {
 		return err
 	}
@@ -304,6 +340,10 @@ func (s *Stage) config() string {
 	if s.opts.FakeCamera {
 		dir = camns.DevDir
 	}
+	trust, loopback := "", true
+	if s.apart != nil {
+		trust, loopback = fmt.Sprintf("ca_file = %q\n", s.abs("ca.pem")), false
+	}
 	return fmt.Sprintf(`[daemon]
 safe_mode = %t
 clock_check = false
@@ -314,15 +354,15 @@ dir = %q
 [backend]
 url = %q
 token_file = %q
-[camera]
+%s[camera]
 directory = %q
 [microphone]
 device = %q
 [network]
 loopback_counts = %t
 [room]
-loopback = true
-%s`, s.opts.SafeMode, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), dir, s.opts.Microphone, !s.opts.Network, s.opts.Config)
+loopback = %t
+%s`, s.opts.SafeMode, s.abs("control.sock"), s.abs("state"), s.backend, s.abs("backend-token"), trust, dir, s.opts.Microphone, !s.opts.Network, loopback, s.opts.Config)
 }
 
 // StartScreen starts the touchscreen page's door.
@@ -358,6 +398,10 @@ func (s *Stage) Stop() error {
 	if s.Sound != nil {
 		errs = append(errs, s.Sound.Close())
 		s.Sound = nil
+	}
+	if s.apart != nil {
+		errs = append(errs, s.apart.close())
+		s.apart = nil
 	}
 	return errors.Join(errs...)
 }

@@ -12,8 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -24,15 +27,14 @@ import (
 
 // Times and bounds of the signalling.
 const (
-	dialTimeout   = 5 * time.Second
-	writeTimeout  = 2 * time.Second
-	redialFirst   = 250 * time.Millisecond
-	redialMost    = 5 * time.Second
-	pingEvery     = 2 * time.Second
-	pingTimeout   = 2 * time.Second
-	connectWithin = 10 * time.Second // an offer without a working path by then is made anew
-	maxPeers      = 3                // a clinician, a second one, an interpreter
-	opsBound      = 128
+	dialTimeout  = 5 * time.Second
+	writeTimeout = 2 * time.Second
+	redialFirst  = 250 * time.Millisecond
+	redialMost   = time.Second // somebody waits for it
+	pingEvery    = time.Second
+	pingTimeout  = 2 * time.Second
+	maxPeers     = 3 // a clinician, a second one, an interpreter
+	opsBound     = 128
 )
 
 // Provider joins direct rooms.
@@ -45,23 +47,34 @@ type Provider struct {
 // Join dials p.URL, says hello and waits for the welcome. It returns
 // room.ErrRefused or room.ErrUnreachable, wrapped.
 func (d *Provider) Join(ctx context.Context, p room.Params) (room.Room, error) {
-	conn, welcome, err := d.dial(ctx, p)
+	line, err := d.dial(ctx, p, dialTimeout)
 	if err != nil {
 		return nil, err
 	}
 	life, end := context.WithCancel(context.Background())
 	r := &directRoom{
-		provider: d, params: p, log: p.Log, conn: conn, life: life, end: end,
+		provider: d, params: p, log: p.Log, conn: line.conn, local: line.local, life: life, end: end,
 		ops: make(chan func(), opsBound), left: make(chan struct{}),
-		remotes: map[string]*remote{}, mail: newMail(),
+		remotes: map[string]*remote{}, mail: newMail(), server: newSignalling(), joins: 1,
 	}
-	go r.run(welcome)
+	go r.run(line.welcome)
 	return r, nil
 }
 
-func (d *Provider) dial(ctx context.Context, p room.Params) (*websocket.Conn, signal.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+// dialed is a connection to the room's server that has let us in.
+type dialed struct {
+	conn    *websocket.Conn
+	local   string // our address of it
+	welcome signal.Message
+}
+
+func (d *Provider) dial(ctx context.Context, p room.Params, within time.Duration) (dialed, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	var local atomic.Value
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) { local.Store(i.Conn.LocalAddr().String()) },
+	})
 	conn, resp, err := websocket.Dial(ctx, p.URL, &websocket.DialOptions{HTTPClient: d.Client})
 	if resp != nil && resp.Body != nil {
 		defer func() { _ = resp.Body.Close() }() // the library has drained it
@@ -69,18 +82,20 @@ func (d *Provider) dial(ctx context.Context, p room.Params) (*websocket.Conn, si
 	if err != nil {
 		// Its text holds the URL, which may hold a token: keep the kind only.
 		if resp != nil && refusal(resp.StatusCode) {
-			return nil, signal.Message{}, fmt.Errorf("%w (status %d)", room.ErrRefused, resp.StatusCode)
+			return dialed{}, fmt.Errorf("%w (status %d)", room.ErrRefused, resp.StatusCode)
 		}
-		return nil, signal.Message{}, room.ErrUnreachable
+		return dialed{}, room.ErrUnreachable
 	}
 	conn.SetReadLimit(signal.MaxMessage)
 	hello := signal.Message{Type: signal.Hello, Token: p.Token, Peer: p.Peer, Name: "Kiosk", Role: signal.Kiosk}
 	welcome, err := greet(ctx, conn, hello)
 	if err != nil {
 		_ = conn.CloseNow() // already failing: err says why
-		return nil, signal.Message{}, err
+		return dialed{}, err
 	}
-	return conn, welcome, nil
+	own, _ := local.Load().(string)
+	host, _, _ := net.SplitHostPort(own) // none where the client is a test's
+	return dialed{conn, host, welcome}, nil
 }
 
 // refusal tells the answers that asking again will not change from those of a
@@ -132,21 +147,27 @@ type directRoom struct {
 	params   room.Params
 	log      *slog.Logger
 
-	life context.Context //nolint:containedctx // the room's own life, ended by Leave
-	end  context.CancelFunc
-	ops  chan func() // what callbacks and Leave want done by run
-	left chan struct{}
-	mail *mail          // chat that call wants said
-	wg   sync.WaitGroup // readers, RTCP readers, closers
+	life   context.Context //nolint:containedctx // the room's own life, ended by Leave
+	end    context.CancelFunc
+	ops    chan func() // what callbacks and Leave want done by run
+	left   chan struct{}
+	mail   *mail // what the call wants said and done
+	server *signalling
+	wg     sync.WaitGroup // readers, RTCP readers, closers
 
 	// Below: run's goroutine only.
 	conn     *websocket.Conn // nil while the signalling is away
+	local    string          // our address of it
+	given    bool            // it was given up, its reader will say so
 	remotes  map[string]*remote
 	outbox   []room.Message // the newest that mail brought
 	closed   bool           // Closed has been sent
 	barred   error          // the server lets us in no more; media that flows goes on
 	farewell func()         // says what Leave wants said, once there is a connection
 	leaving  bool
+	joins    int       // how often the server let us in
+	moved    time.Time // the network did
+	made     int       // connections, to number them
 }
 
 // post hands op to run. It never blocks a callback for ever: the room's end frees it.
@@ -159,9 +180,9 @@ func (r *directRoom) post(op func()) {
 
 // Times of leaving.
 const (
-	sayWithin   = 2 * time.Second        // the word itself, where ctx would wait longer
-	closeWithin = 300 * time.Millisecond // the WebSocket's closing handshake
-	leaveMargin = time.Second            // beyond ctx, for connections that are slow to close
+	sayWithin   = 2 * time.Second // the word itself, where ctx would wait longer
+	closeWithin = time.Second     // the WebSocket's closing handshake: who cuts it short, cuts off the word, too, where the server is slow to read
+	leaveMargin = time.Second     // beyond ctx, for connections that are slow to close
 )
 
 // Leave implements room.Room. Media stops at once; the word is said as soon as
@@ -237,18 +258,24 @@ func (r *directRoom) run(welcome signal.Message) {
 	defer r.end()
 	in := r.startReader(r.conn)
 	r.greetAll(welcome.Peers)
-	var redial <-chan dialed
+	var redial <-chan redialed
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-r.life.Done():
 			return
+		case <-look.C:
+			r.look()
 		case op := <-r.ops:
 			op()
 		case <-r.mail.due:
+			r.repairs()
 			r.sendMail()
 		case m, ok := <-in:
 			if !ok {
 				in, r.conn = nil, nil
+				r.unanswered()
 				if !r.leaving {
 					r.params.Events(room.SignallingLost{})
 				}
@@ -264,7 +291,8 @@ func (r *directRoom) run(welcome signal.Message) {
 				r.bar(d.err)
 				break
 			}
-			r.conn = d.conn
+			r.conn, r.local, r.given = d.conn, d.local, false
+			r.joins++
 			in = r.startReader(d.conn)
 			if r.leaving {
 				r.sayFarewell()
@@ -272,6 +300,7 @@ func (r *directRoom) run(welcome signal.Message) {
 			}
 			r.params.Events(room.SignallingBack{})
 			r.greetAll(d.welcome.Peers)
+			r.look()
 		}
 		if r.closed {
 			return
@@ -282,10 +311,12 @@ func (r *directRoom) run(welcome signal.Message) {
 // bar notes that the server lets us in no more. While media flows that is
 // nobody's business; the room is closed when the last path fails.
 func (r *directRoom) bar(err error) {
+	if r.barred == nil {
+		r.log.Warn("the room's server lets us in no more", "error", err)
+	}
 	r.barred = err
-	r.log.Warn("the room's server lets us in no more", "error", err)
 	for _, rem := range r.remotes {
-		if rem.connected {
+		if rem.pc != nil && rem.stage == room.StageUp {
 			return
 		}
 	}
@@ -295,82 +326,6 @@ func (r *directRoom) bar(err error) {
 func (r *directRoom) refused(err error) {
 	r.closed = true
 	r.params.Events(room.Closed{Err: err})
-}
-
-// startReader reads conn until it breaks, and pings it: a server that is gone
-// without a word is noticed after pingEvery + pingTimeout.
-func (r *directRoom) startReader(conn *websocket.Conn) <-chan signal.Message {
-	in := make(chan signal.Message, 16)
-	ctx, cancel := context.WithCancel(r.life)
-	r.wg.Go(func() {
-		defer close(in)
-		defer cancel()
-		defer func() { _ = conn.CloseNow() }() // broken or left, either way done
-		for {
-			m, err := read(ctx, conn)
-			if err != nil {
-				return
-			}
-			select {
-			case in <- m:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	r.wg.Go(func() {
-		tick := time.NewTicker(pingEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			wait, stop := context.WithTimeout(ctx, pingTimeout)
-			err := conn.Ping(wait)
-			stop()
-			if err != nil {
-				cancel()
-				return
-			}
-		}
-	})
-	return in
-}
-
-type dialed struct {
-	conn    *websocket.Conn
-	welcome signal.Message
-	err     error
-}
-
-// startRedial tries until it is in, refused, or the room is left.
-func (r *directRoom) startRedial() <-chan dialed {
-	out := make(chan dialed)
-	r.wg.Go(func() {
-		wait := redialFirst
-		for {
-			conn, welcome, err := r.provider.dial(r.life, r.params)
-			if err == nil || errors.Is(err, room.ErrRefused) {
-				select {
-				case out <- dialed{conn, welcome, err}:
-				case <-r.life.Done():
-					if err == nil {
-						_ = conn.CloseNow() // left meanwhile
-					}
-				}
-				return
-			}
-			select {
-			case <-time.After(wait):
-				wait = min(2*wait, redialMost)
-			case <-r.life.Done():
-				return
-			}
-		}
-	})
-	return out
 }
 
 // send writes one message; a failure shows at the reader, which ends conn.

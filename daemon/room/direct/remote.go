@@ -26,12 +26,15 @@ type remote struct {
 	answered   bool
 	connected  bool
 	restarting bool                       // the offer under way restarts ICE
+	waiting    bool                       // it went over the signalling that there is
 	state      webrtc.PeerConnectionState // the last one seen
 	unlisted   bool                       // a welcome did not name it; it stays while its media flows
-	due        *time.Timer                // no path by then: make the connection anew
 	readers    *sync.WaitGroup            // RTCP readers of pc
 	line       *line                      // the chat on pc; nil where it cannot be
 	over       *atomic.Bool               // pc was given up; read by who reads its tracks
+	number     int                        // of pc among all the room's connections
+	stage      room.Stage                 // of pc
+	life       *life                      // signs of it on pc
 }
 
 // pendingBound is more candidates than a machine has.
@@ -43,16 +46,16 @@ func (r *directRoom) greetAll(peers []signal.Peer) {
 	here := map[string]bool{}
 	for _, p := range peers {
 		here[p.Peer] = true
-		if have := r.remotes[p.Peer]; have != nil && have.connected {
+		if have := r.remotes[p.Peer]; have != nil && have.pc != nil && have.stage == room.StageUp {
 			have.unlisted = false
-			continue // media flows: the signalling's absence was nobody's business
+			continue // the signalling's absence is nobody's business; a path that is silent is repaired
 		}
 		r.meet(room.Participant{ID: p.Peer, Name: p.Name, Role: string(p.Role)})
 	}
 	for id, rem := range r.remotes {
 		switch {
 		case here[id]:
-		case rem.connected: // its own signalling may be a moment behind ours
+		case rem.connected && rem.pc != nil: // its own signalling may be a moment behind ours
 			rem.unlisted = true
 		default:
 			r.part(id, room.ReasonLost)
@@ -116,13 +119,14 @@ func (r *directRoom) part(id string, why room.Reason) {
 // connect makes a fresh connection to rem and offers it.
 func (r *directRoom) connect(rem *remote) {
 	r.log.Debug("connecting to a participant")
-	pc, err := peer.New(r.params.Path)
+	pc, flow, err := peer.NewPaced(r.params.Path)
 	if err != nil {
 		r.log.Error("cannot connect to a participant", "error", err)
 		return
 	}
+	r.made++
 	rem.pc, rem.pending, rem.answered, rem.connected, rem.state = pc, nil, false, false, webrtc.PeerConnectionStateNew
-	rem.readers, rem.over = &sync.WaitGroup{}, &atomic.Bool{}
+	rem.readers, rem.over, rem.number, rem.stage, rem.life = &sync.WaitGroup{}, &atomic.Bool{}, r.made, room.StageOffered, &life{}
 	r.watch(rem, pc)
 	for _, t := range r.params.Tracks {
 		sender, err := pc.AddTrack(t)
@@ -130,10 +134,14 @@ func (r *directRoom) connect(rem *remote) {
 			r.log.Error("cannot send a track", "kind", t.Kind().String(), "error", err)
 			continue
 		}
-		rem.readers.Go(func() { r.readRTCP(rem, pc, sender) })
+		signs := rem.life
+		rem.readers.Go(func() { r.readRTCP(rem, pc, sender, signs) })
+	}
+	if flow != nil {
+		r.params.Events(room.FlowOpened{ID: rem.who.ID, Flow: flow})
 	}
 	rem.line = r.openLine(rem, pc)
-	rem.due = time.AfterFunc(connectWithin, func() { r.post(func() { r.overdue(rem, pc) }) })
+	r.openPulse(pc, rem.life)
 	r.offer(rem, false)
 }
 
@@ -187,38 +195,24 @@ func (r *directRoom) watch(rem *remote, pc *webrtc.PeerConnection) {
 	})
 }
 
+// pathChanged notes what pion says of a path. What to do about one that is silent
+// or over is the call's to say, see Repair.
 func (r *directRoom) pathChanged(rem *remote, s webrtc.PeerConnectionState) {
 	switch s {
 	case webrtc.PeerConnectionStateConnected:
-		rem.connected = true
-		rem.due.Stop()
+		rem.connected, rem.stage = true, room.StageUp
 		r.params.Events(room.PathBack{ID: rem.who.ID})
 		r.params.Events(room.KeyframeWanted{})
 	case webrtc.PeerConnectionStateDisconnected:
 		rem.connected = false
-		r.params.Events(room.PathLost{ID: rem.who.ID})
-		// Without signalling a restart would only throw the old path away, which
-		// may heal by itself.
-		if r.conn != nil && rem.pc.SignalingState() == webrtc.SignalingStateStable {
-			r.offer(rem, true)
-		}
 	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed: // closed: by the far side's DTLS
-		switch {
-		case r.barred != nil:
-			r.refused(r.barred)
-		case rem.unlisted:
-			r.part(rem.who.ID, room.ReasonLost)
-		default:
-			r.replace(rem)
+		rem.connected, rem.stage = false, room.StageOver
+		if r.barred != nil {
+			r.bar(r.barred)
+			return
 		}
+		r.look()
 	default: // new, connecting: nothing to say
-	}
-}
-
-func (r *directRoom) overdue(rem *remote, pc *webrtc.PeerConnection) {
-	if rem.pc == pc && r.remotes[rem.who.ID] == rem && !rem.connected {
-		r.log.Warn("a participant did not connect in time, trying anew")
-		r.replace(rem)
 	}
 }
 
@@ -241,16 +235,17 @@ const gatherWait = 30 * time.Millisecond
 // offer sends an offer; restart keeps the connection and asks for new ICE
 // credentials (RFC 8445, section 9).
 func (r *directRoom) offer(rem *remote, restart bool) {
-	gathered := webrtc.GatheringCompletePromise(rem.pc)
-	o, err := rem.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
+	var gathered <-chan struct{}
+	o, err := rem.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart}) // a restart begins to gather here
 	if err == nil {
+		gathered = webrtc.GatheringCompletePromise(rem.pc)
 		err = rem.pc.SetLocalDescription(o)
 	}
 	if err != nil {
 		r.log.Error("cannot make an offer", "restart", restart, "error", err)
 		return
 	}
-	rem.answered, rem.restarting = false, restart
+	rem.answered, rem.restarting, rem.waiting = false, restart, r.conn != nil
 	wait := time.NewTimer(gatherWait)
 	defer wait.Stop()
 	select {
@@ -264,6 +259,15 @@ func (r *directRoom) offer(rem *remote, restart bool) {
 	}
 	r.send(signal.Message{Type: signal.Offer, To: rem.who.ID, SDP: rem.offered, Restart: restart})
 	r.log.Debug("offered a connection", "restart", restart)
+}
+
+// again offers what was offered before, with the candidates that came since.
+func (r *directRoom) again(rem *remote) {
+	if d := rem.pc.LocalDescription(); d != nil {
+		rem.offered = d.SDP
+	}
+	rem.waiting = true
+	r.send(signal.Message{Type: signal.Offer, To: rem.who.ID, SDP: rem.offered, Restart: rem.restarting})
 }
 
 func (r *directRoom) answer(m signal.Message) {
@@ -287,7 +291,7 @@ func (r *directRoom) answer(m signal.Message) {
 		return
 	}
 	r.log.Debug("a participant answered")
-	rem.answered, rem.restarting = true, false
+	rem.answered, rem.restarting, rem.waiting = true, false, false
 	for _, c := range rem.pending {
 		r.addCandidate(rem, c)
 	}
@@ -339,8 +343,7 @@ func (r *directRoom) close(rem *remote) {
 	pc, readers := rem.pc, rem.readers
 	rem.over.Store(true)
 	r.closeLine(rem.line)
-	rem.pc, rem.line, rem.connected = nil, nil, false
-	rem.due.Stop()
+	rem.pc, rem.line, rem.connected, rem.waiting = nil, nil, false, false
 	r.wg.Go(func() {
 		if err := pc.GracefulClose(); err != nil {
 			r.log.Debug("a connection did not close cleanly", "error", err)

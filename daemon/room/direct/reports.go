@@ -15,7 +15,7 @@ const measureEvery = 500 * time.Millisecond
 
 // readRTCP passes on what the receiver of our track says: that it wants a
 // keyframe, and how much arrives.
-func (r *directRoom) readRTCP(rem *remote, pc *webrtc.PeerConnection, sender *webrtc.RTPSender) {
+func (r *directRoom) readRTCP(rem *remote, pc *webrtc.PeerConnection, sender *webrtc.RTPSender, signs *life) {
 	kind := sender.Track().Kind().String()
 	ssrc := webrtc.SSRC(0)
 	if e := sender.GetParameters().Encodings; len(e) > 0 {
@@ -23,6 +23,7 @@ func (r *directRoom) readRTCP(rem *remote, pc *webrtc.PeerConnection, sender *we
 	}
 	var asked atomic.Bool // a request is on its way to run: the next ones say nothing new
 	var measured time.Time
+	var newest uint32 // number of ours that the far side got
 	for {
 		packets, _, err := sender.ReadRTCP()
 		if err != nil {
@@ -35,8 +36,10 @@ func (r *directRoom) readRTCP(rem *remote, pc *webrtc.PeerConnection, sender *we
 					r.post(func() { asked.Store(false); r.params.Events(room.KeyframeWanted{}) })
 				}
 			case *rtcp.ReceiverReport:
+				newest = signs.taken(p.Reports, ssrc, newest)
 				measured = r.measure(rem, pc, kind, ssrc, p.Reports, measured)
 			case *rtcp.SenderReport:
+				newest = signs.taken(p.Reports, ssrc, newest)
 				measured = r.measure(rem, pc, kind, ssrc, p.Reports, measured)
 			}
 		}

@@ -34,9 +34,10 @@ const (
 type mail struct {
 	due chan struct{} // there is something new
 
-	mu     sync.Mutex
-	outbox []room.Message
-	acks   []ackFor
+	mu      sync.Mutex
+	outbox  []room.Message
+	acks    []ackFor
+	repairs []room.Repair
 }
 
 type ackFor struct{ participant, message string }

@@ -8,6 +8,7 @@ package peer
 
 import (
 	"cmp"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"slices"
@@ -15,7 +16,10 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/webrtc/v4"
+
+	"kioskd/daemon/room/paced"
 )
 
 // Payload types that we offer. A peer may answer with its own numbers; pion
@@ -26,6 +30,7 @@ const (
 	PayloadH264    webrtc.PayloadType = 98
 	PayloadH264RTX webrtc.PayloadType = 99
 	PayloadOpus    webrtc.PayloadType = 111
+	PayloadRED     webrtc.PayloadType = 63 // sound with earlier packets of it (RFC 2198)
 )
 
 // CaptureTime is the header extension that carries the instant of capture:
@@ -60,12 +65,27 @@ type Options struct {
 	// such as kiosk0.
 	IgnoreInterfaces []string
 	ICEServers       []webrtc.ICEServer
+	// RelayOnly takes no way but one through a TURN server. Ignored for LoopbackOnly.
+	RelayOnly bool
+	// Roots are the authorities trusted for TURN over TLS; nil: the system's. TURN over
+	// DTLS (turns: with transport=udp) knows the system's only.
+	Roots *x509.CertPool
 	// Timing of ICE; a zero field takes this package's default. Ignored for LoopbackOnly.
 	Timing Timing
 	// Video are the MIME types of the video codecs, in the order of our preference;
 	// empty: H.264, VP8. A far side may take either.
 	Video []string
+	// VideoRate is how much video is sent at most, in bit/s; 0: 1 500 000.
+	VideoRate int
 }
+
+// What an estimate begins with, and how far above the video it can go: sound, headers
+// and what is resent need their place too.
+const (
+	defaultVideoRate = 1_500_000
+	startRate        = 800_000
+	besides          = 300_000
+)
 
 // Timing is when a silent path counts as interrupted, when (counted from then)
 // as lost, and the pause between keep-alives.
@@ -100,39 +120,72 @@ func AudioCodec() webrtc.RTPCodecCapability {
 // New returns a peer connection with an API, media engine and interceptors of
 // its own: pion's interceptors must not be shared between connections.
 func New(o Options) (*webrtc.PeerConnection, error) {
+	pc, _, err := NewPaced(o)
+	return pc, err
+}
+
+// NewPaced gives the flow of the connection too, which paces what is sent; it is nil
+// with LoopbackOnly, where nothing is in short supply.
+func NewPaced(o Options) (*webrtc.PeerConnection, *paced.Flow, error) {
 	media, err := mediaEngine(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	registry := &interceptor.Registry{}
-	// Nack: resends what the far side lost and asks for what we lost. Reports:
+	var flow *paced.Flow
+	if !o.LoopbackOnly {
+		rate := cmp.Or(o.VideoRate, defaultVideoRate)
+		most := rate*5/4 + besides
+		flow = paced.New(paced.Config{Start: min(startRate, most), Max: most})
+		registry.Add(flow) // first: what it holds back has been through all others
+	}
+	// Asks for what we lost; the flow resends what the far side lost. Reports:
 	// RTT and lip sync. TWCC feedback: without it the far side's estimate stays
 	// at its start value.
 	for _, configure := range []func() error{
-		func() error { return webrtc.ConfigureNack(media, registry) },
+		func() error {
+			asks, err := nack.NewGeneratorInterceptor()
+			if err == nil {
+				registry.Add(asks)
+			}
+			return err
+		},
 		func() error { return webrtc.ConfigureRTCPReports(registry) },
 		func() error { return webrtc.ConfigureTWCCSender(media, registry) },
 	} {
 		if err := configure(); err != nil {
-			return nil, fmt.Errorf("cannot set up the RTP interceptors: %w", err)
+			return nil, nil, fmt.Errorf("cannot set up the RTP interceptors: %w", err)
 		}
 	}
+	net, err := newFresh()
+	if err != nil {
+		return nil, nil, err
+	}
+	engine := settings(o)
+	engine.SetNet(net)
+	engine.SetICEProxyDialer(newTurnDialer(o.ICEServers, o.Roots))
+	if flow != nil {
+		engine.BufferFactory = buffers(flow)
+	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry),
-		webrtc.WithSettingEngine(settings(o)))
+		webrtc.WithSettingEngine(engine))
+	policy := webrtc.ICETransportPolicyAll
+	if o.RelayOnly && !o.LoopbackOnly {
+		policy = webrtc.ICETransportPolicyRelay
+	}
 	pc, err := api.NewPeerConnection(webrtc.Configuration{
-		ICEServers: o.ICEServers, BundlePolicy: webrtc.BundlePolicyMaxBundle,
+		ICEServers: o.ICEServers, ICETransportPolicy: policy, BundlePolicy: webrtc.BundlePolicyMaxBundle,
 		RTCPMuxPolicy: webrtc.RTCPMuxPolicyRequire,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a peer connection: %w", err)
+		return nil, nil, fmt.Errorf("cannot make a peer connection: %w", err)
 	}
-	return pc, nil
+	return pc, flow, nil
 }
 
 // mediaEngine registers our codecs. A view has no RTX: nothing is lost on
-// loopback, and pion numbers a resent packet when it is stored, so that a second
-// resend or a late one would use a number again. Besides, a binding without RTX may
-// change its codec while it runs: resent packets would come back as the first one.
+// loopback, and a binding without RTX may change its codec while it runs: resent
+// packets would come back as the first one.
 func mediaEngine(o Options) (*webrtc.MediaEngine, error) {
 	media := &webrtc.MediaEngine{}
 	register := func(kind webrtc.RTPCodecType, pt webrtc.PayloadType, c webrtc.RTPCodecCapability) error {
@@ -167,6 +220,14 @@ func mediaEngine(o Options) (*webrtc.MediaEngine, error) {
 	}
 	if err := register(webrtc.RTPCodecTypeAudio, PayloadOpus, AudioCodec()); err != nil {
 		return nil, err
+	}
+	if !o.LoopbackOnly {
+		twice := webrtc.RTPCodecCapability{
+			MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: fmt.Sprintf("%d/%d", PayloadOpus, PayloadOpus),
+		}
+		if err := register(webrtc.RTPCodecTypeAudio, PayloadRED, twice); err != nil {
+			return nil, err
+		}
 	}
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
 		if err := media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: CaptureTime}, kind); err != nil {

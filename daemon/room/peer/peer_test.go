@@ -104,15 +104,15 @@ func TestOfferHasOurCodecsOnly(t *testing.T) {
 	sdp := offer(t, connection(t, peer.Options{Loopback: true}))
 	for _, want := range []string{
 		"a=rtpmap:98 H264/90000", "a=rtpmap:99 rtx/90000", "a=fmtp:99 apt=98", "profile-level-id=42e01f", "packetization-mode=1", "abs-capture-time",
-		"a=rtpmap:96 VP8/90000", "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96", "a=rtpmap:111 opus/48000/2",
+		"a=rtpmap:96 VP8/90000", "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96", "a=rtpmap:111 opus/48000/2", "a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111",
 		"a=fmtp:111 minptime=10;useinbandfec=1", "a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 ccm fir", "a=rtcp-fb:96 transport-cc", "a=rtcp-mux",
 	} {
 		if !strings.Contains(sdp, want) {
 			t.Errorf("the offer lacks %s", want)
 		}
 	}
-	if n := strings.Count(sdp, "a=rtpmap:"); n != 5 {
-		t.Errorf("the offer has %d codecs, want 5:\n%s", n, sdp)
+	if n := strings.Count(sdp, "a=rtpmap:"); n != 6 {
+		t.Errorf("the offer has %d codecs, want 6:\n%s", n, sdp)
 	}
 	if !strings.Contains(sdp, "a=group:BUNDLE 0 1") {
 		t.Error("the media are not bundled")

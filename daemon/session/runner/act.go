@@ -120,11 +120,7 @@ func (r *Runner) do(ctx context.Context, q request, e session.Event, narrows boo
 	}
 	durable := err == nil || had
 	if !durable && !narrows && refusal == nil {
-		refusal := &session.Refusal{
-			Code:    session.CodeStore,
-			Message: "cannot do this: the kiosk cannot store it",
-			Hint:    "Look at the conditions in GET /v1/status: the disk may be full.",
-		}
+		refusal := unstored(err)
 		r.owe(e, audit(e, false, refusal, r.m, r.m))
 		return answer{err: refusal}, nil
 	}
@@ -155,8 +151,27 @@ func (r *Runner) note(e session.Event, text string) {
 	if e.By == "" {
 		return
 	}
-	if err := r.commit(Commit{Model: r.m, Audit: text}, true); err != nil {
+	err := r.commit(Commit{Model: r.m, Audit: text}, true)
+	if err != nil {
 		r.owe(e, text)
+	} else if r.doubts {
+		r.publish(nil, true) // this commit stored the session too
+	}
+}
+
+// unstored refuses a command that the store did not take.
+func unstored(err error) *session.Refusal {
+	if errors.Is(err, ErrStoreFull) {
+		return &session.Refusal{
+			Code:    session.CodeStoreFull,
+			Message: "cannot do this: the kiosk's disk is full",
+			Hint:    "Free some space in the state directory.",
+		}
+	}
+	return &session.Refusal{
+		Code:    session.CodeStore,
+		Message: "cannot do this: the kiosk cannot store it",
+		Hint:    "Try again in a second. If it stays so, look at the disk: see journalctl -u kioskd.",
 	}
 }
 
@@ -164,7 +179,7 @@ func (r *Runner) note(e session.Event, text string) {
 // key may then act.
 func forStorage(err error) bool {
 	code := refusalCode(err)
-	return code == session.CodeStore || code == session.CodeOutboxFull
+	return code == session.CodeStore || code == session.CodeStoreFull || code == session.CodeOutboxFull
 }
 
 func refusalCode(err error) string {
@@ -223,10 +238,15 @@ func (r *Runner) adopt(next session.Model, outputs []session.Output, durable boo
 	r.m = next
 	shown := next.Clone()
 	r.model.Store(&shown)
-	if changed || len(outputs) > 0 || !durable {
-		r.seq++
-		r.o.Publish(session.Snapshot{Model: next.Clone(), Outputs: outputs, Seq: r.seq, Durable: durable})
+	if changed || len(outputs) > 0 || !durable || r.doubts { // that it is stored again has to be told too
+		r.publish(outputs, durable)
 	}
+}
+
+func (r *Runner) publish(outputs []session.Output, durable bool) {
+	r.seq++
+	r.doubts = !durable
+	r.o.Publish(session.Snapshot{Model: r.m.Clone(), Outputs: outputs, Seq: r.seq, Durable: durable})
 }
 
 // same says whether two models differ in nothing but what nobody sees: the time

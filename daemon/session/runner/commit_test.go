@@ -92,7 +92,7 @@ func TestAuditFails(t *testing.T) {
 		b.disk.set(nil)
 		time.Sleep(2*time.Second + shortly)
 		synctest.Wait()
-		b.sees("commit")
+		b.sees("commit, publish")
 		b.audited("tick from=active to=active" +
 			"; late: mute repeated from=active to=active by: uid=7" +
 			"; late: mute refused=store_unavailable from=active to=active by: uid=7" +
@@ -241,7 +241,7 @@ func TestAcksWaitForTheStore(t *testing.T) {
 		b.disk.set(nil)
 		time.Sleep(2*time.Second + shortly)
 		synctest.Wait()
-		b.sees("commit, ack-message")
+		b.sees("commit, publish, ack-message")
 
 		b.disk.set(errDisk)
 		b.post(heard("n3"))

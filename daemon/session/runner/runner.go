@@ -73,6 +73,10 @@ func (r Report) LogValue() slog.Value { return slog.StringValue("report " + r.ID
 // Nothing else is wrong with the store.
 var ErrOutboxFull = errors.New("cannot keep the report: too many wait to be sent")
 
+// ErrStoreFull is what a Store's error wraps when the disk is full: it has kept
+// nothing, and may keep the same later.
+var ErrStoreFull = errors.New("cannot store the session: the disk is full")
+
 // Options are what a Runner needs. Store and Perform are required.
 type Options struct {
 	Store Store
@@ -83,7 +87,7 @@ type Options struct {
 	Perform func(ctx context.Context, e session.Effect)
 	// Publish gets every change, in order, in the runner's goroutine; nil: nobody.
 	Publish func(session.Snapshot)
-	// AskConsent and Limits are for sessions to come.
+	// AskConsent and Limits are for sessions to come, until SetDefaults.
 	AskConsent bool
 	Limits     session.Limits
 	// ClockDoubtful tells whether the clock is not synchronised; nil: never.
@@ -106,15 +110,17 @@ type Runner struct {
 	running  atomic.Bool
 	model    atomic.Pointer[session.Model]
 	anchor   atomic.Pointer[anchor]
+	defaults atomic.Pointer[defaults]
 
 	// The rest belongs to Run's goroutine.
-	m     session.Model
-	seq   uint64
-	saved []byte           // what the store holds, see image
-	dirty bool             // the newest commit failed
-	owed  []string         // audit that could not be stored yet
-	acks  []session.Effect // of messages that are not stored yet
-	keys  keys
+	m      session.Model
+	seq    uint64
+	saved  []byte           // what the store holds, see image
+	dirty  bool             // the newest commit failed
+	doubts bool             // the newest snapshot was not durable
+	owed   []string         // audit that could not be stored yet
+	acks   []session.Effect // of messages that are not stored yet
+	keys   keys
 }
 
 type request struct {
@@ -162,7 +168,19 @@ func New(o Options) (*Runner, error) {
 	}
 	r.model.Store(&session.Model{})
 	r.setClock(o.Wall())
+	r.SetDefaults(o.AskConsent, o.Limits)
 	return r, nil
+}
+
+// defaults are what a session begins with.
+type defaults struct {
+	askConsent bool
+	limits     session.Limits
+}
+
+// SetDefaults changes what sessions to come begin with; the running one keeps its own.
+func (r *Runner) SetDefaults(askConsent bool, limits session.Limits) {
+	r.defaults.Store(&defaults{askConsent, limits})
 }
 
 // Ready is closed when Run has taken up what it found; a session whose time was
@@ -365,8 +383,8 @@ func (r *Runner) complete(e session.Event) session.Event {
 	e.At = r.Now()
 	if ok {
 		open.Peer = rand.Text()
-		open.AskConsent = r.o.AskConsent
-		open.Limits = r.o.Limits
+		d := r.defaults.Load()
+		open.AskConsent, open.Limits = d.askConsent, d.limits
 		open.ClockDoubtful = r.o.ClockDoubtful()
 		e.What = open
 	}

@@ -83,10 +83,9 @@ func TestStoreFails(t *testing.T) {
 		b.disk.set(nil)
 		time.Sleep(2*time.Second + shortly) // the runner tries again by itself
 		synctest.Wait()
-		b.sees("commit")
-		m, err := b.disk.Load()
-		if err != nil || !m.VideoOff || m.State != session.Reconnecting {
-			t.Errorf("stored %v, %v", m, err)
+		b.sees("commit, publish")
+		if m, err := b.disk.Load(); err != nil || !m.VideoOff || m.State != session.Reconnecting || !b.last.Durable {
+			t.Errorf("stored %v, %v, told durable %t", m, err, b.last.Durable)
 		}
 		b.disk.set(errDisk)
 		if res := b.do(session.EndCall{}, "", "close-microphone, leave-room, commit failed, publish state=ended"); res.Durable {
@@ -97,6 +96,26 @@ func TestStoreFails(t *testing.T) {
 		if b.disk.has() {
 			t.Error("the session's end was never stored")
 		}
+	})
+}
+
+// TestDiskIsFull: the refusal says so and is not kept with its key, and that there is
+// space again is told by whatever commits next, be it a command that is refused.
+func TestDiskIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := begin(t, nil)
+		b.active()
+		b.disk.set(fmt.Errorf("cannot commit: %w", runner.ErrStoreFull))
+		b.doKey(session.Chat{}, "k1", session.CodeStoreFull, "commit failed")
+		if res := b.do(session.Mute{}, "", "set-muted, commit failed, publish audio=updated"); res.Durable || b.last.Durable {
+			t.Error("it says durable")
+		}
+		b.disk.set(nil)
+		b.do(session.Open{Appointment: "a-2"}, session.CodeSessionInProgress, "commit, publish")
+		if !b.last.Durable {
+			t.Error("nobody was told that it is stored")
+		}
+		b.doKey(session.Chat{}, "k1", "", "commit, publish chat=opened")
 	})
 }
 

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,12 +43,29 @@ func boot(root string) error {
 	if err := copyTree(filepath.Join(root, payloadDir), newRoot); err != nil {
 		return err
 	}
+	if err := install(newRoot); err != nil {
+		return err
+	}
 	for _, at := range []string{"/proc", "/sys", "/dev"} {
 		if err := unix.Mount(at, newRoot+at, "", unix.MS_MOVE, ""); err != nil {
 			return fmt.Errorf("cannot move %s: %w", at, err)
 		}
 	}
 	return switchRoot(newRoot, "/sbin/init")
+}
+
+// install has dpkg install the package that came with the payload. Nothing is started:
+// there is no systemd yet.
+func install(root string) error {
+	// --no-triggers: there are no manual pages to index. The libraries are in the image.
+	cmd := exec.Command("/usr/bin/dpkg", "--install", "--no-triggers", "--force-depends", "--force-confold", "/root/kioskd.deb") //nolint:noctx // nobody else is there who could end it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C"}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot install the package: %w\n%s", err, out)
+	}
+	return nil
 }
 
 func mount(what, at, kind string) error {

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"kioskd/daemon/room/direct"
 	"kioskd/daemon/room/direct/chat"
 	"kioskd/daemon/room/direct/signal"
 	"kioskd/daemon/room/peer"
@@ -32,6 +34,9 @@ type Who struct {
 	Role       signal.Role
 	Packet     func(kind webrtc.RTPCodecType, p *rtp.Packet) // gets every packet that arrives; may be nil
 	Send       []webrtc.TrackLocal
+	// Deaf answers no offer. Mute knows no pings. Unreporting says nothing of what
+	// arrives: it sends no RTCP.
+	Deaf, Mute, Unreporting bool
 }
 
 // Clinician is the far side.
@@ -111,6 +116,10 @@ func (c *Clinician) read() {
 		}
 		switch m.Type {
 		case signal.Offer:
+			if c.who.Deaf {
+				c.count()
+				continue
+			}
 			c.answer(m)
 		case signal.Trickle:
 			c.mu.Lock()
@@ -123,6 +132,12 @@ func (c *Clinician) read() {
 	}
 }
 
+func (c *Clinician) count() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offers++
+}
+
 func (c *Clinician) answer(m signal.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,7 +146,7 @@ func (c *Clinician) answer(m signal.Message) {
 		if c.pc != nil {
 			_ = c.pc.GracefulClose()
 		}
-		pc, err := peer.New(peer.Options{Loopback: true})
+		pc, err := c.connection()
 		if err != nil {
 			c.t.Error(err)
 			return
@@ -146,11 +161,17 @@ func (c *Clinician) answer(m signal.Message) {
 					}
 				}
 			}()
+			newest, any := uint16(0), false
 			for {
 				p, _, err := tr.ReadRTP()
 				if err != nil {
 					return
 				}
+				// Probes repeat packets, which pion passes on: a browser drops them.
+				if any && int16(p.SequenceNumber-newest) <= 0 {
+					continue
+				}
+				newest, any = p.SequenceNumber, true
 				if c.who.Packet != nil {
 					c.who.Packet(tr.Kind(), p)
 				}
@@ -179,9 +200,32 @@ func (c *Clinician) answer(m signal.Message) {
 	c.Say(signal.Message{Type: signal.Answer, To: m.From, SDP: c.pc.LocalDescription().SDP})
 }
 
+// connection makes the far end of a connection.
+func (c *Clinician) connection() (*webrtc.PeerConnection, error) {
+	if !c.who.Unreporting {
+		return peer.New(peer.Options{Loopback: true})
+	}
+	media := &webrtc.MediaEngine{}
+	if err := media.RegisterDefaultCodecs(); err != nil {
+		return nil, err
+	}
+	var engine webrtc.SettingEngine
+	engine.SetIncludeLoopbackCandidate(true)
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(engine), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+	return api.NewPeerConnection(webrtc.Configuration{})
+}
+
 // takeChat keeps the channel that the kiosk made. Frames that nobody reads in
 // time are dropped.
 func (c *Clinician) takeChat(d *webrtc.DataChannel) {
+	if d.Label() == direct.PulseLabel {
+		d.OnMessage(func(m webrtc.DataChannelMessage) {
+			if string(m.Data) == direct.Ping && !c.who.Mute {
+				_ = d.SendText(direct.Pong) // a channel that closes needs no answer
+			}
+		})
+		return
+	}
 	if d.Label() != chat.Label {
 		c.t.Errorf("the kiosk opened a channel %q", d.Label())
 		return
