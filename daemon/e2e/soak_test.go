@@ -47,6 +47,9 @@ func TestSoak(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.calls(t, 0, ends())
+	if cycles >= soakLong {
+		k.inService(t)
+	}
 	rss := make([]int, 0, cycles)
 	began := time.Now()
 	for n := range cycles {
@@ -246,6 +249,18 @@ func (k *soak) viewGone(t *testing.T) {
 	page.gone(t, false)
 	k.hangUp(t)
 	leave()
+}
+
+// inService has the daemon as it is after some weeks: with a full journal, whose file it
+// maps, and as many keys of commands as it keeps. Both are bounded, and no leak.
+func (k *soak) inService(t *testing.T) {
+	t.Helper()
+	k.state(t, apitype.StateEnded)
+	for range 10_000 {
+		if _, err := k.api.EndCall(t.Context()); err != nil && !refusal(err, "no_session") {
+			t.Fatal(err)
+		}
+	}
 }
 
 // idle counts what the daemon has at rest, and who made its goroutines. It ends it.
