@@ -140,6 +140,11 @@ func (s *Stage) FindAlive(ctx context.Context, canaries []string) ([]string, err
 			}
 		}
 	}
+	select {
+	case <-s.Kioskd.done: // it has ended, as a scene may leave it
+		return found, nil
+	default:
+	}
 	metrics, err := s.metrics(ctx)
 	if err != nil {
 		return nil, err

@@ -81,6 +81,8 @@ type Stage struct {
 	Ready time.Duration
 	// Socket is kioskd's control socket.
 	Socket string
+	// Under is a command that StartKioskd runs kioskd under; it has to become it.
+	Under []string
 
 	backend string // as the kiosk reaches it
 	local   string // as it is reached from its own machine
@@ -309,7 +311,7 @@ func (s *Stage) StartKioskd(ctx context.Context) error {
 	}
 	env := slices.Concat([]string{"NOTIFY_SOCKET=" + n.path}, s.alsa, s.opts.Debug)
 	started := time.Now()
-	args := []string{s.program("kioskd"), "-config", config}
+	args := append(slices.Clone(s.Under), s.program("kioskd"), "-config", config)
 	for _, set := range s.opts.Settings {
 		args = append(args, "-set", set)
 	}
