@@ -48,7 +48,7 @@ test: build ## all tests, with the race detector
 	@$(covered)
 	go test -race -timeout 5m $$(go list ./... | grep -vxF "$$(go list $(ROOT_TESTS) $(MEDIA_TESTS))")
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 5m $(MEDIA_TESTS)
-	$(MAKE) deb-pack lab-programs DEB=bin/lab.deb DEB_COMPRESSION=none
+	$(MAKE) deb-lab lab-programs
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 12m $(AS_ROOT) $(ROOT_TESTS)
 
 # Rows of the screen's contract, each with the seconds it took.
@@ -112,7 +112,7 @@ vm: MORE_PACKAGES := $(VM_PACKAGES)
 vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card that go and come; VM=-fresh for the newest kernel
 	go build -trimpath -o bin/vm ./systemd/vm
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/vm-guest ./systemd/vm/guest
-	$(MAKE) deb-pack DEB=bin/lab.deb DEB_COMPRESSION=none
+	$(MAKE) deb-lab
 	$(SUDO) bin/vm $(VM)
 
 DEB_ARCH ?= amd64
@@ -126,12 +126,16 @@ DEB_MAINTAINER ?= kioskd maintainers <kioskd@users.noreply.github.com>
 NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.2
 
 deb: MORE_PACKAGES := $(DEB_PACKAGES)
-deb: build deb-pack ## the Debian package, into bin/
+deb: build deb-programs deb-pack ## the Debian package, into bin/
 	lintian --fail-on error --profile debian $(DEB)
 
+deb-programs:
+	@mkdir -p $(DEB_STAGE)
+	go build -trimpath -buildmode=pie -ldflags "-s -w -linkmode=external -extldflags '-Wl,-z,relro,-z,now'" -o $(DEB_STAGE)/ ./cmd/kioskd ./cmd/kioskctl ./cmd/kioskscreen
+
+# A package of what lies in DEB_STAGE.
 deb-pack:
 	@mkdir -p $(DEB_STAGE)/debian
-	go build -trimpath -buildmode=pie -ldflags "-s -w -linkmode=external -extldflags '-Wl,-z,relro,-z,now'" -o $(DEB_STAGE)/ ./cmd/kioskd ./cmd/kioskctl ./cmd/kioskscreen
 	go run ./systemd/package/manual -bin $(DEB_STAGE) -out $(DEB_STAGE) -version $(DEB_VERSION) -maintainer '$(DEB_MAINTAINER)'
 	@sed 's/compression: xz/compression: $(or $(DEB_COMPRESSION),xz)/' systemd/package/nfpm.yaml > $(DEB_STAGE)/nfpm.yaml
 	@printf 'Source: kioskd\n\nPackage: kioskd\nArchitecture: any\n' > $(DEB_STAGE)/debian/control
@@ -158,6 +162,11 @@ deb-arm64: build ## the same for arm64, cross-built: built, not run
 	go run $(NFPM) package -f systemd/package/nfpm.yaml -p deb -t bin/kioskd_$(DEB_VERSION)_arm64.deb && \
 	echo "deb-arm64: built, not run"
 
+# A package of the programs as they are in bin/, quickly made, for tests.
+deb-lab: build
+	@mkdir -p bin/deb-lab && cp bin/kioskd bin/kioskctl bin/kioskscreen bin/deb-lab/
+	$(MAKE) deb-pack DEB_STAGE=bin/deb-lab DEB=bin/lab.deb DEB_COMPRESSION=none
+
 # The lab's programs; kioskd-faults can be made to hang.
 lab-programs:
 	go build -trimpath -o bin/ ./systemd/lab
@@ -165,7 +174,7 @@ lab-programs:
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./systemd/lab/forbidden
 
 lab: MORE_PACKAGES := $(DEB_PACKAGES) mmdebstrap
-lab: build deb-pack lab-programs ## the package under a real systemd in namespaces: every promise of the unit; LAB=-root=fresh over a new Debian
+lab: build deb-programs deb-pack lab-programs ## the package under a real systemd in namespaces: every promise of the unit; LAB=-root=fresh over a new Debian
 	$(MAKE) newer-deb
 	$(SUDO) bin/lab -deb $(DEB) -upgrade bin/newer.deb $(LAB)
 
@@ -183,4 +192,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build systemd/lab/build || $(SUDO) rm -rf bin demo systemd/vm/build systemd/lab/build
 
-.PHONY: help setup build demo test rows figures faults nightly walk soak small kill crash load promtool bench vm deb deb-pack deb-arm64 newer-deb lab lab-programs lint fuzz clean
+.PHONY: help setup build demo test rows figures faults nightly walk soak small kill crash load promtool bench vm deb deb-programs deb-pack deb-lab deb-arm64 newer-deb lab lab-programs lint fuzz clean

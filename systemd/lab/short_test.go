@@ -14,7 +14,7 @@ import (
 // TestLab plays the lab's short form: the package's units judged by systemd, what the
 // sandbox refuses, the start, the log, a reload in a call and a part that hangs. The
 // long form is `make lab`. It needs root, and KIOSKD_BIN with the programs and lab.deb
-// (make deb-pack lab-programs DEB=bin/lab.deb).
+// (make deb-lab lab-programs).
 func TestLab(t *testing.T) {
 	bin := os.Getenv("KIOSKD_BIN")
 	if bin == "" || os.Getuid() != 0 {
