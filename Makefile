@@ -66,8 +66,13 @@ faults: build ## cameras and sound that fail in a call, 20 times each, and 10,00
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
-nightly: build ## the same 100 times each
-	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 2h $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
+# The last lines are the figures of each cell.
+blackouts: build ## the network goes for 1, 5, 20 and 60 s, two ways, 5 times each, and its address changes: the promised figures
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestBlackouts$$' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+nightly: build ## the same 100 times each, and blackouts 20 times
+	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 4h $(AS_ROOT) -run '$(FAULTS)|^TestBlackouts$$' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 bench: MORE_PACKAGES := $(BENCH_PACKAGES)
@@ -92,4 +97,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
 
-.PHONY: help setup build demo test rows figures faults nightly bench vm lint fuzz clean
+.PHONY: help setup build demo test rows figures faults blackouts nightly bench vm lint fuzz clean
