@@ -43,7 +43,7 @@ func theStage(t *testing.T, o stage.Options) *stage.Stage {
 		if err := s.Stop(); err != nil {
 			t.Error(err)
 		}
-		if t.Failed() || os.Getenv("DBG") != "" {
+		if t.Failed() {
 			t.Logf("kioskd's log:\n%s", s.Kioskd.Log())
 		}
 		if err := os.RemoveAll(dir); err != nil {
