@@ -8,11 +8,13 @@ export GOFLAGS := -tags=nolibopusfile -buildvcs=false
 PROGRAMS := kioskd kioskctl kioskscreen clinicsim fakecam demo
 PACKAGES := gcc g++ libc6-dev pkg-config libvpx-dev libopus-dev libasound2-dev \
 	libturbojpeg0-dev libyuv-dev chromium libasound2-plugins pulseaudio pulseaudio-utils \
-	ca-certificates curl iproute2 v4l-utils coturn
+	ca-certificates curl iproute2 v4l-utils
 # What bench holds us against, and decodes with.
 BENCH_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 # What vm fetches its machine with, and emulates it.
 VM_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
+# The TURN server that tests go through.
+PACKAGES += coturn
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Tests that need private device folders, namespaces or other users: as root.
