@@ -13,6 +13,7 @@ PACKAGES := gcc g++ libc6-dev pkg-config libvpx-dev libopus-dev libasound2-dev \
 BENCH_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 # What vm fetches its machine with, and emulates it.
 VM_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
+# The TURN server that tests go through.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Tests that need private device folders, namespaces or other users: as root.
@@ -68,8 +69,13 @@ faults: build ## cameras and sound that fail in a call, 20 times each, and 10,00
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
-nightly: build ## the same 100 times each
-	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 2h $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
+# The last lines are the figures of each cell.
+blackouts: build ## the network goes for 1, 5, 20 and 60 s, two ways, 5 times each, and its address changes: the promised figures
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestBlackouts$$' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+nightly: build ## the same 100 times each, and blackouts 20 times
+	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 4h $(AS_ROOT) -run '$(FAULTS)|^TestBlackouts$$' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 # Of a verbose test run what says something; a failed test's exit code passes (pipefail).
@@ -192,4 +198,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build systemd/lab/build || $(SUDO) rm -rf bin demo systemd/vm/build systemd/lab/build
 
-.PHONY: help setup build demo test rows figures faults nightly walk soak small kill crash load promtool bench vm deb deb-programs deb-pack deb-lab deb-arm64 newer-deb lab lab-programs lint fuzz clean
+.PHONY: help setup build demo test rows figures faults blackouts nightly walk soak small kill crash load promtool bench vm deb deb-programs deb-pack deb-lab deb-arm64 newer-deb lab lab-programs lint fuzz clean

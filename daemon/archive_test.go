@@ -16,7 +16,8 @@ import (
 // library is an archive over a real store, and a call in it that can end.
 func library(t *testing.T) (*archive, func(peer string) error) {
 	t.Helper()
-	a := &archive{persistence: persistence{openStore(t)}, meter: &report.Meter{}, log: slog.New(slog.DiscardHandler)}
+	a := &archive{meter: &report.Meter{}, log: slog.New(slog.DiscardHandler)}
+	a.persistence = persistence{store: openStore(t), folder: t.TempDir(), log: a.log}
 	at := time.Now().UTC().Round(0)
 	return a, func(peer string) error {
 		m := session.Model{

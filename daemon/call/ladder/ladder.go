@@ -138,7 +138,7 @@ const (
 // Ladder remembers what was seen and done. The zero value is ready.
 type Ladder struct {
 	looked   time.Time // the newest look
-	link     bool      // as it was then
+	cut      bool      // there was no link then
 	moves    int
 	movedAt  time.Time // zero: it never moved
 	joins    int
@@ -158,8 +158,8 @@ func (l *Ladder) Look(now time.Time, f Facts) []Action {
 	if l.joins != f.Joins {
 		l.joins, l.joinedAt = f.Joins, now
 	}
-	unplugged := l.link && !f.Link
-	l.link = f.Link
+	unplugged := !l.cut && !f.Link
+	l.cut = !f.Link
 	here := map[string]bool{}
 	for _, p := range f.Peers {
 		here[p.ID] = true

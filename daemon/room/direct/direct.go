@@ -30,7 +30,7 @@ const (
 	dialTimeout  = 5 * time.Second
 	writeTimeout = 2 * time.Second
 	redialFirst  = 250 * time.Millisecond
-	redialMost   = time.Second // somebody waits for it
+	redialMost   = 500 * time.Millisecond // somebody waits for it
 	pingEvery    = time.Second
 	pingTimeout  = 2 * time.Second
 	maxPeers     = 3 // a clinician, a second one, an interpreter

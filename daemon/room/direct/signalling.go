@@ -106,7 +106,7 @@ func (r *directRoom) startRedial() <-chan redialed {
 	// The first packet of a TCP connection is repeated ever less often, so a fresh try
 	// is sooner through when the way is open again; a way that is only slow gets its
 	// time too.
-	tries := [...]time.Duration{1500 * time.Millisecond, 1500 * time.Millisecond, dialTimeout}
+	tries := [...]time.Duration{1200 * time.Millisecond, 1200 * time.Millisecond, dialTimeout}
 	r.wg.Go(func() {
 		wait := redialFirst
 		for n := 0; ; n++ {

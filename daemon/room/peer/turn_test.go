@@ -137,6 +137,7 @@ func TestRelay(t *testing.T) {
 		"TLS": fmt.Sprintf("turns:127.0.0.1:%d?transport=tcp", s.secure),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it waits for connections to end
 			ours, theirs := connection(t, s.options(url)), connection(t, peer.Options{Loopback: true})
 			said, heard := make(chan struct{}), make(chan string, 1)
 			theirs.OnDataChannel(func(d *webrtc.DataChannel) {
