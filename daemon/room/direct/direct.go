@@ -53,7 +53,7 @@ func (d *Provider) Join(ctx context.Context, p room.Params) (room.Room, error) {
 	r := &directRoom{
 		provider: d, params: p, log: p.Log, conn: conn, life: life, end: end,
 		ops: make(chan func(), opsBound), left: make(chan struct{}),
-		remotes: map[string]*remote{}, mail: newMail(),
+		remotes: map[string]*remote{}, turns: map[string]*turns{}, mail: newMail(),
 	}
 	go r.run(welcome)
 	return r, nil
@@ -142,6 +142,8 @@ type directRoom struct {
 	// Below: run's goroutine only.
 	conn     *websocket.Conn // nil while the signalling is away
 	remotes  map[string]*remote
+	turns    map[string]*turns // see hurries
+	all      turns
 	outbox   []room.Message // the newest that mail brought
 	closed   bool           // Closed has been sent
 	barred   error          // the server lets us in no more; media that flows goes on

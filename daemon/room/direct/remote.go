@@ -31,6 +31,7 @@ type remote struct {
 	due        *time.Timer                // no path by then: make the connection anew
 	readers    *sync.WaitGroup            // RTCP readers of pc
 	line       *line                      // the chat on pc; nil where it cannot be
+	candidates int                        // that came since the last offer
 	over       *atomic.Bool               // pc was given up; read by who reads its tracks
 }
 
@@ -63,7 +64,10 @@ func (r *directRoom) greetAll(peers []signal.Peer) {
 func (r *directRoom) message(m signal.Message) {
 	switch m.Type {
 	case signal.PeerJoined:
-		r.meet(room.Participant{ID: m.From, Name: m.Name, Role: string(m.Role)})
+		meet := func() { r.meet(room.Participant{ID: m.From, Name: m.Name, Role: string(m.Role)}) }
+		if !r.hurries(m.From, meet) {
+			meet()
+		}
 	case signal.PeerLeft:
 		r.part(m.From, room.Reason(m.Reason))
 	case signal.Answer:
@@ -116,11 +120,15 @@ func (r *directRoom) part(id string, why room.Reason) {
 // connect makes a fresh connection to rem and offers it.
 func (r *directRoom) connect(rem *remote) {
 	r.log.Debug("connecting to a participant")
-	pc, flow, err := peer.NewPaced(r.params.Path)
+	var pc *webrtc.PeerConnection
+	path := r.params.Path
+	path.Abuse = func(what string) bool { return r.tell(rem, &pc, what) }
+	made, flow, err := peer.NewPaced(path)
 	if err != nil {
 		r.log.Error("cannot connect to a participant", "error", err)
 		return
 	}
+	pc = made
 	rem.pc, rem.pending, rem.answered, rem.connected, rem.state = pc, nil, false, false, webrtc.PeerConnectionStateNew
 	rem.readers, rem.over = &sync.WaitGroup{}, &atomic.Bool{}
 	r.watch(rem, pc)
@@ -253,7 +261,7 @@ func (r *directRoom) offer(rem *remote, restart bool) {
 		r.log.Error("cannot make an offer", "restart", restart, "error", err)
 		return
 	}
-	rem.answered, rem.restarting = false, restart
+	rem.answered, rem.restarting, rem.candidates = false, restart, 0
 	wait := time.NewTimer(gatherWait)
 	defer wait.Stop()
 	select {
@@ -286,7 +294,9 @@ func (r *directRoom) answer(m signal.Message) {
 	if rem.restarting && !sameIdentity(before, m.SDP) {
 		// The page has lost its end of the connection and answered with a new one:
 		// DTLS would not be done again on this one.
-		r.replace(rem)
+		if !r.hurries(rem.who.ID, nil) { // else rem.due makes it anew
+			r.replace(rem)
+		}
 		return
 	}
 	r.log.Debug("a participant answered")
@@ -318,6 +328,9 @@ func (r *directRoom) candidate(m signal.Message) {
 	c := webrtc.ICECandidateInit{
 		Candidate: m.Candidate.Candidate, SDPMid: m.Candidate.SDPMid,
 		SDPMLineIndex: m.Candidate.SDPMLineIndex, UsernameFragment: m.Candidate.UsernameFragment,
+	}
+	if rem.candidates++; rem.candidates > candidatesMost {
+		return
 	}
 	switch {
 	case rem.answered:

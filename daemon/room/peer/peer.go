@@ -71,6 +71,9 @@ type Options struct {
 	Video []string
 	// VideoRate is how much video is sent at most, in bit/s; 0: 1 500 000.
 	VideoRate int
+	// Abuse is told that the far side sends what no browser does; nil: nobody cares. It
+	// must not wait; where it says false it is told again.
+	Abuse func(what string) bool
 }
 
 // What an estimate begins with, and how far above the video it can go: sound, headers
@@ -153,7 +156,7 @@ func NewPaced(o Options) (*webrtc.PeerConnection, *paced.Flow, error) {
 	}
 	setting := settings(o)
 	if flow != nil {
-		setting.BufferFactory = buffers(flow)
+		setting.BufferFactory = buffers(flow, o.Abuse)
 	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(setting))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{
