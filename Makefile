@@ -66,8 +66,16 @@ faults: build ## cameras and sound that fail in a call, 20 times each, and 10,00
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
-nightly: build ## the same 100 times each
-	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 2h $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
+nightly: build ## the same 100 times each, and floods of a minute
+	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 2h $(AS_ROOT) -run '$(FAULTS)|^TestFloods$$' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+badlinks: build ## a call at 5 % loss and through 300 kbit/s: the promised figures
+	@KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 6m $(AS_ROOT) -run '^TestBadLinks$$' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+floods: build ## a participant that floods the kiosk in twelve ways, 10 s each: the promised figures
+	@KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestFloods$$' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 bench: MORE_PACKAGES := $(BENCH_PACKAGES)
@@ -92,4 +100,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build || $(SUDO) rm -rf bin demo systemd/vm/build
 
-.PHONY: help setup build demo test rows figures faults nightly bench vm lint fuzz clean
+.PHONY: help setup build demo test rows figures faults badlinks floods nightly bench vm lint fuzz clean

@@ -159,3 +159,14 @@ func running(t *testing.T, s *stage.Stage, fresh bool) int {
 	}
 	return n
 }
+
+// withoutLists is a log without the lists of goroutines.
+func withoutLists(log string) string {
+	var b strings.Builder
+	for line := range strings.Lines(log) {
+		if !strings.HasPrefix(line, "SCHED ") && !strings.HasPrefix(line, "  ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
