@@ -25,6 +25,7 @@ const version = "0.1.0"
 
 func main() {
 	oneProcessor()
+	smallHeap()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stderr)
 	stop()

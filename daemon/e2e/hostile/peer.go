@@ -43,14 +43,13 @@ type Peer struct {
 	kiosk  string // its name in the room
 	answer string // the first one
 	chat   *webrtc.DataChannel
-	err    error
 }
 
 // Join enters a room and waits until the kiosk is connected.
 func Join(ctx context.Context, url, token, name string) (*Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinWithin)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url, nil) //nolint:bodyclose // websocket: the body needs no Close
+	conn, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the room: %w", err)
 	}

@@ -44,8 +44,10 @@ func newFar(t *testing.T, bps float64) (f *far, video, audio interceptor.RTPWrit
 	t.Helper()
 	f = &far{t: t, bps: bps, began: time.Now(), flow: New(Config{Start: 800_000, Max: 2_000_000})}
 	info := func(ssrc, rtx, rate uint32) *interceptor.StreamInfo {
-		return &interceptor.StreamInfo{SSRC: ssrc, SSRCRetransmission: rtx, PayloadTypeRetransmission: 97, ClockRate: rate,
-			RTPHeaderExtensions: []interceptor.RTPHeaderExtension{{URI: twccURI, ID: twccID}}}
+		return &interceptor.StreamInfo{
+			SSRC: ssrc, SSRCRetransmission: rtx, PayloadTypeRetransmission: 97, ClockRate: rate,
+			RTPHeaderExtensions: []interceptor.RTPHeaderExtension{{URI: twccURI, ID: twccID}},
+		}
 	}
 	return f, f.flow.BindLocalStream(info(videoSSRC, rtxSSRC, 90000), f), f.flow.BindLocalStream(info(audioSSRC, 0, 48000), f)
 }
