@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	mrand "math/rand/v2"
+	"reflect"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -33,7 +34,7 @@ func Floods() []Flood {
 		{Name: "RTP of unknown SSRC", Send: unknownSSRC},
 		{Name: "RTCP PLI, NACK, REMB", Send: feedback},
 		{Name: "20,000 data channels", Send: channels, Ends: true},
-		{Name: "one-byte SCTP messages", Send: oneByte},
+		{Name: "one-byte SCTP fragments", Send: fragments, Pause: time.Millisecond},
 		{Name: "giant messages", Send: giant, Pause: time.Millisecond},
 		{Name: "endless renegotiation", Send: renegotiate, Pause: time.Millisecond},
 		{Name: "10,000 candidates", Send: candidate, Pause: 100 * time.Microsecond},
@@ -130,7 +131,28 @@ func (p *Peer) say(b []byte) {
 	_ = d.Send(b) // closed by the kiosk, perhaps
 }
 
-func oneByte(p *Peer, _ uint32) { p.say([]byte{'x'}) }
+// fragments are long messages in chunks of one byte each (RFC 9260, section 6.9).
+func fragments(p *Peer, n uint32) {
+	if n == 0 && !shred(p.pc.SCTP()) {
+		return // then nothing is said, and the flood fails
+	}
+	p.say(make([]byte, 60<<10))
+}
+
+// shred has a transport cut what it sends into single bytes. Pion lets nobody choose that,
+// so its own field is set: sctp.Association.maxPayloadSize of pion/sctp v1.12.
+func shred(t *webrtc.SCTPTransport) bool {
+	a := reflect.ValueOf(t).Elem().FieldByName("sctpAssociation")
+	if a.Kind() != reflect.Pointer || a.IsNil() {
+		return false
+	}
+	most := a.Elem().FieldByName("maxPayloadSize")
+	if most.Kind() != reflect.Uint32 {
+		return false
+	}
+	*(*uint32)(most.Addr().UnsafePointer()) = 1
+	return true
+}
 
 func giant(p *Peer, n uint32) { p.say(make([]byte, 60<<10+n%1000)) }
 
