@@ -69,13 +69,21 @@ faults: build ## cameras and sound that fail in a call, 20 times each, and 10,00
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
+badlinks: build ## a call at 5 % loss and through 300 kbit/s: the promised figures
+	@KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 6m $(AS_ROOT) -run '^TestBadLinks$$' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
+floods: build ## a participant that floods the kiosk in twelve ways, 10 s each: the promised figures
+	@KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestFloods$$' ./daemon/e2e \
+	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+
 # The last lines are the figures of each cell.
 blackouts: build ## the network goes for 1, 5, 20 and 60 s, two ways, 5 times each, and its address changes: the promised figures
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestBlackouts$$' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
-nightly: build ## the same 100 times each, and blackouts 20 times
-	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 4h $(AS_ROOT) -run '$(FAULTS)|^TestBlackouts$$' ./daemon/e2e \
+nightly: build ## the same 100 times each, blackouts 20 times and floods of a minute
+	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 4h $(AS_ROOT) -run '$(FAULTS)|^Test(Blackouts|Floods)$$' ./daemon/e2e \
 	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 # Of a verbose test run what says something; a failed test's exit code passes (pipefail).
@@ -87,6 +95,7 @@ kill: build ## 1,000 kill -9 at random moments and 100 at each named point of th
 crash: build ## 100,000 images of power cuts, 10,000 damaged stores, and an error at every call that writes
 	KIOSKD_CRASH=100000 KIOSKD_DAMAGED=10000 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^Test(PowerCut|Damaged|EveryCallFails|EveryPrefix|FullDisk)' ./store | $(VERDICT)
 	KIOSKD_CRASH=1 go test -count 1 -v -timeout 15m $(AS_ROOT) -run '^Test(Damaged|Full|Failed)' ./cmd/kioskd | $(VERDICT)
+
 load: build ## the control API under load, a minute each: readers, writers, stalled streams, slow heads, 1,000 dialers
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 10m $(AS_ROOT) ./daemon/api/load | grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
@@ -198,4 +207,4 @@ fuzz: setup ## each fuzz target for FUZZTIME (default 60s)
 clean: ## remove what was built
 	rm -rf bin demo systemd/vm/build systemd/lab/build || $(SUDO) rm -rf bin demo systemd/vm/build systemd/lab/build
 
-.PHONY: help setup build demo test rows figures faults blackouts nightly walk soak small kill crash load promtool bench vm deb deb-programs deb-pack deb-lab deb-arm64 newer-deb lab lab-programs lint fuzz clean
+.PHONY: help setup build demo test rows figures faults blackouts badlinks floods nightly walk soak small kill crash load promtool bench vm deb deb-programs deb-pack deb-lab deb-arm64 newer-deb lab lab-programs lint fuzz clean

@@ -20,6 +20,7 @@ import (
 
 func main() {
 	oneProcessor()
+	smallHeap()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stderr)
 	stop()

@@ -191,9 +191,16 @@ func TestBadLinks(t *testing.T) {
 		if err := b.line.Bottleneck(bottleneck, bottleneckMS); err != nil {
 			t.Fatal(err)
 		}
-		j := b.looks(t, narrowFor, nil)
+		followed := time.Duration(0)
+		j := b.looks(t, narrowFor, func(past time.Duration, _ apitype.PathStatistics, o apitype.OutboundRTP) bool {
+			if followed == 0 && o.TargetBitrate < bottleneck {
+				followed = past
+			}
+			return false
+		})
 		j.callHolds(t, margin)
 		b.judgeEstimate(t, j)
+		t.Logf("the encoder aims below it after %.1f s", followed.Seconds())
 		if err := b.line.Bottleneck(0, 0); err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func theStage(t *testing.T, o stage.Options) *stage.Stage {
 	t.Cleanup(func() {
 		noCanary(t, s)
 		if t.Failed() {
-			t.Logf("kioskd's log:\n%s", s.Kioskd.Log())
+			t.Logf("kioskd's log:\n%s", withoutLists(s.Kioskd.Log()))
 		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)

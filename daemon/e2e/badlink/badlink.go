@@ -148,7 +148,7 @@ func (l *Line) Bottleneck(bps, queueMS int) error {
 		args = "qdisc del dev " + nearName + " root"
 	}
 	return l.Inside(func() error {
-		if out, err := exec.Command("tc", strings.Fields(args)...).CombinedOutput(); err != nil { //nolint:noctx // netlink answers at once
+		if out, err := exec.Command("tc", strings.Fields(args)...).CombinedOutput(); err != nil { //nolint:noctx,gosec // netlink answers at once; the words are ours
 			return fmt.Errorf("cannot have tc do %q: %w: %s", args, err, out)
 		}
 		return nil

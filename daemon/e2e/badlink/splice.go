@@ -39,12 +39,13 @@ func (l *Line) Splice(address string) error {
 
 // join copies both ways until either side ends.
 func join(inside net.Conn, address string) {
-	defer inside.Close() //nolint:errcheck // a copy
-	outside, err := net.DialTimeout("tcp", address, dialWithin)
+	defer inside.Close()
+	d := net.Dialer{Timeout: dialWithin}
+	outside, err := d.DialContext(context.Background(), "tcp", address)
 	if err != nil {
 		return
 	}
-	defer outside.Close() //nolint:errcheck // a copy
+	defer outside.Close()
 	done := make(chan struct{}, 1)
 	go func() { // ends with its sockets
 		_, _ = io.Copy(outside, inside)

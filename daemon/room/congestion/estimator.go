@@ -27,6 +27,10 @@ const (
 	nearShare  = 0.15
 	nearGrowth = 0.04
 
+	// A queue of drainFrom and more is given room to empty: a share of the rate, growing
+	// with its length in ms.
+	drainFrom, drainSpan, drainMost = 50.0, 500.0, 0.5
+
 	lossHeavy = 0.10 // above it the rate falls (gcc-02, section 6)
 	lossHold  = 0.04 // above the path's own loss it does not grow
 
@@ -91,6 +95,12 @@ func New(c Config) *Estimator {
 
 // Rate is the estimate in bit/s.
 func (e *Estimator) Rate() int { return int(e.rate) }
+
+// Send is the rate to send at, in bit/s: less than the estimate while a queue has to empty.
+func (e *Estimator) Send() int {
+	q := e.delay.queue() - drainFrom
+	return int(e.rate * (1 - min(max(q/drainSpan, 0), drainMost)))
+}
 
 // Acked is what got through in the last half second, in bit/s.
 func (e *Estimator) Acked() int { return int(e.acked.rate()) }
@@ -216,7 +226,7 @@ func (e *Estimator) update(now time.Time) {
 func (e *Estimator) fall(to float64, now time.Time) {
 	e.congested = e.acked.rate()
 	if e.probes.tried(now, e.rtt) { // its queue is not the rate's fault
-		to = max(to, probeCost*e.rate)
+		to = max(to, probeCost*min(e.rate, e.acked.rate()))
 		e.probes.failed(now)
 	} else {
 		e.probes.fell(now)

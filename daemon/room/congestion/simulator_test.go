@@ -120,7 +120,7 @@ func (w *world) speak() { w.transmit(140, true) }
 
 // picture puts one into the pacer, of the size that the encoder is told.
 func (w *world) picture() {
-	target := min(max(float64(w.est.Rate())-audioBPS, 30_000), w.most)
+	target := min(max(float64(w.est.Send())-audioBPS, 30_000), w.most)
 	if float64(w.waiting*8) > target*0.3 {
 		return // pictures are left out while many wait
 	}
@@ -128,7 +128,7 @@ func (w *world) picture() {
 }
 
 func (w *world) pace() {
-	rate := 1.5 * float64(w.est.Rate())
+	rate := 1.4 * float64(w.est.Send())
 	probe, _, probing := w.est.Probe(w.clock())
 	if probing {
 		rate = float64(probe)

@@ -55,7 +55,7 @@ func (d *Provider) Join(ctx context.Context, p room.Params) (room.Room, error) {
 	r := &directRoom{
 		provider: d, params: p, log: p.Log, conn: line.conn, local: line.local, life: life, end: end,
 		ops: make(chan func(), opsBound), left: make(chan struct{}),
-		remotes: map[string]*remote{}, mail: newMail(), server: newSignalling(), joins: 1,
+		remotes: map[string]*remote{}, turns: map[string]*turns{}, mail: newMail(), server: newSignalling(), joins: 1,
 	}
 	go r.run(line.welcome)
 	return r, nil
@@ -160,6 +160,8 @@ type directRoom struct {
 	local    string          // our address of it
 	given    bool            // it was given up, its reader will say so
 	remotes  map[string]*remote
+	turns    map[string]*turns // see hurries
+	all      turns
 	outbox   []room.Message // the newest that mail brought
 	closed   bool           // Closed has been sent
 	barred   error          // the server lets us in no more; media that flows goes on

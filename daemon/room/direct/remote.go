@@ -31,6 +31,7 @@ type remote struct {
 	unlisted   bool                       // a welcome did not name it; it stays while its media flows
 	readers    *sync.WaitGroup            // RTCP readers of pc
 	line       *line                      // the chat on pc; nil where it cannot be
+	candidates int                        // that came since the last offer
 	over       *atomic.Bool               // pc was given up; read by who reads its tracks
 	number     int                        // of pc among all the room's connections
 	stage      room.Stage                 // of pc
@@ -66,7 +67,10 @@ func (r *directRoom) greetAll(peers []signal.Peer) {
 func (r *directRoom) message(m signal.Message) {
 	switch m.Type {
 	case signal.PeerJoined:
-		r.meet(room.Participant{ID: m.From, Name: m.Name, Role: string(m.Role)})
+		meet := func() { r.meet(room.Participant{ID: m.From, Name: m.Name, Role: string(m.Role)}) }
+		if !r.hurries(m.From, meet) {
+			meet()
+		}
 	case signal.PeerLeft:
 		r.part(m.From, room.Reason(m.Reason))
 	case signal.Answer:
@@ -119,12 +123,16 @@ func (r *directRoom) part(id string, why room.Reason) {
 // connect makes a fresh connection to rem and offers it.
 func (r *directRoom) connect(rem *remote) {
 	r.log.Debug("connecting to a participant")
-	pc, flow, err := peer.NewPaced(r.params.Path)
+	var pc *webrtc.PeerConnection
+	path := r.params.Path
+	path.Abuse = func(what string) bool { return r.tell(rem, &pc, what) }
+	made, flow, err := peer.NewPaced(path)
 	if err != nil {
 		r.log.Error("cannot connect to a participant", "error", err)
 		return
 	}
 	r.made++
+	pc = made
 	rem.pc, rem.pending, rem.answered, rem.connected, rem.state = pc, nil, false, false, webrtc.PeerConnectionStateNew
 	rem.readers, rem.over, rem.number, rem.stage, rem.life = &sync.WaitGroup{}, &atomic.Bool{}, r.made, room.StageOffered, &life{}
 	r.watch(rem, pc)
@@ -245,7 +253,7 @@ func (r *directRoom) offer(rem *remote, restart bool) {
 		r.log.Error("cannot make an offer", "restart", restart, "error", err)
 		return
 	}
-	rem.answered, rem.restarting, rem.waiting = false, restart, r.conn != nil
+	rem.answered, rem.restarting, rem.waiting, rem.candidates = false, restart, r.conn != nil, 0
 	wait := time.NewTimer(gatherWait)
 	defer wait.Stop()
 	select {
@@ -287,7 +295,9 @@ func (r *directRoom) answer(m signal.Message) {
 	if rem.restarting && !sameIdentity(before, m.SDP) {
 		// The page has lost its end of the connection and answered with a new one:
 		// DTLS would not be done again on this one.
-		r.replace(rem)
+		if !r.hurries(rem.who.ID, nil) { // else rem.due makes it anew
+			r.replace(rem)
+		}
 		return
 	}
 	r.log.Debug("a participant answered")
@@ -319,6 +329,9 @@ func (r *directRoom) candidate(m signal.Message) {
 	c := webrtc.ICECandidateInit{
 		Candidate: m.Candidate.Candidate, SDPMid: m.Candidate.SDPMid,
 		SDPMLineIndex: m.Candidate.SDPMLineIndex, UsernameFragment: m.Candidate.UsernameFragment,
+	}
+	if rem.candidates++; rem.candidates > candidatesMost {
+		return
 	}
 	switch {
 	case rem.answered:

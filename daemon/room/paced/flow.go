@@ -254,7 +254,7 @@ func (f *Flow) pace(now time.Time) (bps, burst float64, probe bool) {
 	if p, _, ok := f.est.Probe(now); ok {
 		return float64(p), burstFull, true
 	}
-	rate := float64(f.est.Rate())
+	rate := float64(f.est.Send())
 	if f.est.Strained(now) {
 		return paceFull * rate, burstFull, false
 	}

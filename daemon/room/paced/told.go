@@ -56,7 +56,7 @@ func (f *Flow) Video(fps float64) (bps int, ok bool) {
 	if !f.limited() {
 		return 0, false
 	}
-	left := float64(f.est.Rate()) - f.others.rate(time.Now())
+	left := float64(f.est.Send()) - f.others.rate(time.Now())
 	left -= fps * videoHeaders * 8 / 2 // the last packet of a picture is half full
 	return max(int(left*videoPayload/(videoPayload+videoHeaders)), 0), true
 }

@@ -77,6 +77,9 @@ type Options struct {
 	Video []string
 	// VideoRate is how much video is sent at most, in bit/s; 0: 1 500 000.
 	VideoRate int
+	// Abuse is told that the far side sends what no browser does; nil: nobody cares. It
+	// must not wait; where it says false it is told again.
+	Abuse func(what string) bool
 }
 
 // What an estimate begins with, and how far above the video it can go: sound, headers
@@ -165,7 +168,7 @@ func NewPaced(o Options) (*webrtc.PeerConnection, *paced.Flow, error) {
 	engine.SetNet(net)
 	engine.SetICEProxyDialer(newTurnDialer(o.ICEServers, o.Roots))
 	if flow != nil {
-		engine.BufferFactory = buffers(flow)
+		engine.BufferFactory = buffers(flow, o.Abuse)
 	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry),
 		webrtc.WithSettingEngine(engine))

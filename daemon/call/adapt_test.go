@@ -1,0 +1,125 @@
+package call
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/pion/mediadevices/pkg/codec"
+
+	"kioskd/capture/encode"
+	"kioskd/daemon/call/ladder"
+	"kioskd/daemon/room"
+)
+
+func limitedSender(t *testing.T) *videoSender {
+	t.Helper()
+	v, err := newVideoSender(VideoOptions{Width: 1280, Height: 720, FPS: 30, Params: encode.VideoParams{BitRate: 1_000_000}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.begin()
+	return v
+}
+
+// TestSizeFollowsTheRate: down at once, up after a while, and not at every wobble: each
+// change of size is a keyframe.
+func TestSizeFollowsTheRate(t *testing.T) {
+	v, now := limitedSender(t), time.Unix(1000, 0)
+	for _, step := range []struct {
+		after  time.Duration
+		target int
+		want   int
+	}{
+		{0, 1_000_000, 1_000_000},
+		{time.Second, 900_000, 1_000_000},          // a wobble
+		{time.Second, 400_000, 400_000},            // at once
+		{100 * time.Millisecond, 200_000, 200_000}, // and again
+		{100 * time.Millisecond, 230_000, 200_000}, // a wobble
+		{100 * time.Millisecond, 300_000, 200_000}, // not yet
+		{sizeAfter, 300_000, 300_000},              // by now
+		{sizeAfter / 2, 1_000_000, 300_000},        // not yet
+		{sizeAfter, 1_000_000, 1_000_000},          // all of it
+		{10 * sizeAfter, 1_000_000, 1_000_000},     // and there it stays
+	} {
+		now = now.Add(step.after)
+		if v.size(step.target, now); v.sizedFor != step.want {
+			t.Errorf("with %d it is sized for %d, want %d", step.target, v.sizedFor, step.want)
+		}
+	}
+}
+
+// TestAim: small changes are not told to the encoders, the full rate is; a limit is told.
+func TestAim(t *testing.T) {
+	v := limitedSender(t)
+	for _, step := range []struct {
+		target, want int
+		reason       string
+	}{
+		{1_000_000, 1_000_000, encode.LimitNone},
+		{500_000, 500_000, limitBandwidth},
+		{505_000, 500_000, limitBandwidth},
+		{990_000, 990_000, encode.LimitNone},
+		{1_000_000, 1_000_000, encode.LimitNone},
+	} {
+		if v.aim(step.target); v.bitRate() != step.want || v.reason() != step.reason {
+			t.Errorf("aimed at %d: %d because of %s, want %d, %s", step.target, v.bitRate(), v.reason(), step.want, step.reason)
+		}
+	}
+}
+
+// TestSoundLoss: the worst of those who are there, quick to rise and slow to sink.
+func TestSoundLoss(t *testing.T) {
+	var p participants
+	for _, id := range []string{"a", "b"} {
+		if _, err := p.add(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.soundLoss("a", 0.1)
+	if got := p.soundLoss("b", 0.02); got != 10 {
+		t.Errorf("two with 10 and 2 %% give %d", got)
+	}
+	if got := p.soundLoss("a", 0); got < 5 || got >= 10 {
+		t.Errorf("a report without loss after 10 %% gives %d", got)
+	}
+	p.get("a").gone.Store(true)
+	if got := p.soundLoss("b", 0.02); got != 2 {
+		t.Errorf("with the worse one gone it is %d", got)
+	}
+	if got := p.soundLoss("b", 1); got != soundLossMost {
+		t.Errorf("everything lost gives %d", got)
+	}
+}
+
+// expecting is an audio encoder that notes the loss it is told.
+type expecting struct {
+	codec.ReadCloser
+	told []int
+}
+
+func (e *expecting) Controller() codec.EncoderController { return e }
+func (e *expecting) SetPacketLoss(percent int) error     { e.told = append(e.told, percent); return nil }
+
+// TestSoundFollowsTheLoss: Opus and the number of repetitions follow what is reported.
+func TestSoundFollowsTheLoss(t *testing.T) {
+	c := &Call{audio: newAudioSender(slog.New(slog.DiscardHandler)), opts: Options{Events: func(Event) {}}}
+	if _, err := c.peers.add("a"); err != nil {
+		t.Fatal(err)
+	}
+	var e expecting
+	told := c.audio.follow(&e, 0)
+	if len(e.told) != 0 || c.audio.again() != 0 {
+		t.Errorf("before any report: %v, %d repetitions", e.told, c.audio.again())
+	}
+	for _, step := range []struct {
+		lost        float64
+		again, opus int
+	}{{0.03, 1, lossExpected}, {0.2, 2, 20}} {
+		c.roomEvent(1, &ladder.Ladder{}, room.PathMeasured{ID: "a", Kind: "audio", Lost: step.lost})
+		told = c.audio.follow(&e, told)
+		if c.audio.again() != step.again || e.told[len(e.told)-1] != step.opus {
+			t.Errorf("%.0f %% lost: %d repetitions, Opus is told %v", 100*step.lost, c.audio.again(), e.told)
+		}
+	}
+}
