@@ -59,7 +59,9 @@ type Options struct {
 	// IgnoreInterfaces are names of interfaces whose addresses lead nowhere,
 	// such as kiosk0.
 	IgnoreInterfaces []string
-	ICEServers       []webrtc.ICEServer
+	// Ports are the first and the last UDP port to use; 0 and 0: any. Ignored for LoopbackOnly.
+	Ports      [2]uint16
+	ICEServers []webrtc.ICEServer
 	// Timing of ICE; a zero field takes this package's default. Ignored for LoopbackOnly.
 	Timing Timing
 	// Video are the MIME types of the video codecs, in the order of our preference;
@@ -117,8 +119,12 @@ func New(o Options) (*webrtc.PeerConnection, error) {
 			return nil, fmt.Errorf("cannot set up the RTP interceptors: %w", err)
 		}
 	}
+	engine, err := settings(o)
+	if err != nil {
+		return nil, err
+	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry),
-		webrtc.WithSettingEngine(settings(o)))
+		webrtc.WithSettingEngine(engine))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{
 		ICEServers: o.ICEServers, BundlePolicy: webrtc.BundlePolicyMaxBundle,
 		RTCPMuxPolicy: webrtc.RTCPMuxPolicyRequire,
@@ -176,7 +182,7 @@ func mediaEngine(o Options) (*webrtc.MediaEngine, error) {
 	return media, nil
 }
 
-func settings(o Options) webrtc.SettingEngine {
+func settings(o Options) (webrtc.SettingEngine, error) {
 	var s webrtc.SettingEngine
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	// A browser without camera permission hides its addresses behind mDNS names,
@@ -191,13 +197,18 @@ func settings(o Options) webrtc.SettingEngine {
 		s.SetInterfaceFilter(isLoopback)
 		s.SetIncludeLoopbackCandidate(true)
 		s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-		return s
+		return s, nil
 	}
 	s.SetICETimeouts(cmp.Or(o.Timing.Disconnected, disconnectedAfter), cmp.Or(o.Timing.Failed, failedAfter),
 		cmp.Or(o.Timing.Keepalive, keepalive))
 	s.SetIncludeLoopbackCandidate(o.Loopback)
 	s.SetInterfaceFilter(func(name string) bool { return !slices.Contains(o.IgnoreInterfaces, name) })
-	return s
+	if o.Ports[0] != 0 {
+		if err := s.SetEphemeralUDPPortRange(o.Ports[0], o.Ports[1]); err != nil {
+			return s, fmt.Errorf("cannot use the UDP ports %d to %d: %w", o.Ports[0], o.Ports[1], err)
+		}
+	}
+	return s, nil
 }
 
 // isLoopback asks the kernel: a loopback interface need not be called lo.
