@@ -274,7 +274,7 @@ func TestStuckHarmNobody(t *testing.T) {
 	t.Logf("watchers: %d events, %d of them out of order or missing; %v", watched.count, watched.errors, churned)
 	bound := alone.p99 * 3 / 2
 	if !long { // in seconds there are too few answers, and it is the machine's own unrest that is compared
-		bound = max(bound, within(5*time.Millisecond))
+		bound = max(bound, within(50*time.Millisecond))
 	}
 	if alone.errors+beside.errors > 0 || beside.p99 > bound {
 		t.Errorf("beside the stuck: %v (%s), alone %v", beside, beside.first, alone)
