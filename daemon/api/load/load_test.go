@@ -250,7 +250,8 @@ func TestLoad(t *testing.T) {
 func TestStuckHarmNobody(t *testing.T) {
 	k := start(t)
 	most := []share{
-		{uid: 61101, mode: "read", clients: 50, pause: asked}, {uid: 61102, mode: "watch", clients: 2},
+		{uid: 61101, mode: "read", clients: 50, pause: asked},
+		{uid: 61102, mode: "watch", clients: 2},
 		{uid: 61103, technician: true, mode: "churn", clients: 1, pause: asked},
 	}
 	quiet := k.load(t, lasts(), most...)
