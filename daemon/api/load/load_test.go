@@ -237,6 +237,10 @@ func TestLoad(t *testing.T) {
 	if f.errors > 0 || f.p50 > within(5*time.Millisecond) || f.p99 > within(50*time.Millisecond) {
 		t.Errorf("100 clients of two users: %v (%s), want no error, p50 at most %v, p99 at most %v", f, f.first, within(5*time.Millisecond), within(50*time.Millisecond))
 	}
+	if long { // no promise, but how much there is to give
+		flat := k.load(t, lasts()/4, share{uid: 61101, mode: "read", clients: 50}, share{uid: 61102, mode: "read", clients: 50})
+		t.Logf("reads without a pause: %v", figuresOf(flat...))
+	}
 	w := figuresOf(k.load(t, lasts()/2, share{uid: 61101, mode: "write", clients: 20, pause: asked})...)
 	t.Logf("commands: %v", w)
 	if w.errors > 0 || w.p99 > within(100*time.Millisecond) {
