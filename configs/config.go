@@ -189,6 +189,17 @@ type Room struct {
 	ICEDisconnectedMS int `toml:"ice_disconnected_ms" unit:"milliseconds" range:"500..30000"`
 	ICEFailedMS       int `toml:"ice_failed_ms" unit:"milliseconds" range:"1000..120000"`
 	ICEKeepaliveMS    int `toml:"ice_keepalive_ms" unit:"milliseconds" range:"100..10000"`
+	// UDPPorts bounds the kiosk's own UDP ports, "50000-50100"; empty: any.
+	UDPPorts string `toml:"udp_ports" unit:"UDP ports"`
+}
+
+// Ports are the first and the last UDP port of the call, 0 and 0 for any.
+func (r Room) Ports() [2]uint16 {
+	first, last, err := parsePorts(r.UDPPorts)
+	if err != nil { // Validate has refused it
+		return [2]uint16{}
+	}
+	return [2]uint16{first, last}
 }
 
 // ICEDisconnected is ICEDisconnectedMS as a duration.

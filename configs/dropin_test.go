@@ -148,3 +148,16 @@ func TestProxy(t *testing.T) {
 		}
 	}
 }
+
+func TestPorts(t *testing.T) {
+	for text, want := range map[string][2]uint16{
+		"": {0, 0}, "50000-50031": {50000, 50031}, "1024-65535": {1024, 65535},
+		"50000-50030": {}, "50000": {}, "-": {}, "1023-2000": {}, "50031-50000": {}, "0-0": {}, "50000-70000": {}, "a-b": {}, "50000-50100-50200": {},
+	} {
+		good := text == "" || want[0] != 0
+		got, err := configs.Load("", goodURL, "room.udp_ports="+text)
+		if (err == nil) != good || err == nil && got.Room.Ports() != want {
+			t.Errorf("%q: %v, %v", text, got.Room.Ports(), err)
+		}
+	}
+}

@@ -67,6 +67,10 @@ func (c Config) rules() map[string]func() error {
 		"speaker.device":            func() error { return given(c.Speaker.Device) },
 		"network.ignore_interfaces": func() error { return each(c.Network.IgnoreInterfaces, checkInterface) },
 		"room.ice_keepalive_ms":     c.Room.checkKeepalive,
+		"room.udp_ports": func() error {
+			_, _, err := parsePorts(c.Room.UDPPorts)
+			return err
+		},
 	}
 }
 
@@ -74,6 +78,7 @@ const (
 	maxSocket  = 107 // sun_path without its final zero, unix(7)
 	maxText    = 255 // a longer name of a device or path is a mistake
 	maxEntries = 32  // of a list
+	minPorts   = 32  // three participants, each with a port an address, and some that are not free again
 	maxIfName  = 15  // IFNAMSIZ without its final zero, netdevice(7)
 )
 
@@ -236,6 +241,20 @@ func checkInterface(name string) error {
 		return fmt.Errorf("%q must be an interface's name, 1 to %d bytes", clip(name), maxIfName)
 	}
 	return nil
+}
+
+// parsePorts reads FIRST-LAST; empty is 0 and 0.
+func parsePorts(text string) (first, last uint16, err error) {
+	if text == "" {
+		return 0, 0, nil
+	}
+	a, b, _ := strings.Cut(text, "-")
+	low, errLow := strconv.ParseUint(a, 10, 16)
+	high, errHigh := strconv.ParseUint(b, 10, 16)
+	if errLow != nil || errHigh != nil || low < 1024 || high < low || high-low+1 < minPorts {
+		return 0, 0, fmt.Errorf("must be FIRST-LAST, at least %d ports of 1024 to 65535, is %q", minPorts, clip(text))
+	}
+	return uint16(low), uint16(high), nil
 }
 
 func (r Room) checkKeepalive() error {

@@ -18,7 +18,7 @@ import (
 // Bounds of the loopback call of a check.
 const (
 	rehearsalJoin  = 5 * time.Second
-	rehearsalFirst = 10 * time.Second // a camera wakes up
+	rehearsalFirst = 8 * time.Second // a camera wakes up
 )
 
 // rehearsalPeer is the loopback call's identity in its room of nobody.
@@ -64,17 +64,17 @@ func (k *kiosk) rehearse(ctx context.Context, lasts time.Duration, by string) (c
 		if err != nil {
 			return err
 		}
-		out = mediaOf(follow(ctx, receiver, from.Live, lasts), from.Live())
+		out = mediaOf(follow(ctx, receiver, from, lasts), from.Live())
 		out.Trouble = from.Trouble()
 		return nil
 	})
 	return out, err
 }
 
-// follow waits until the receiver has got pictures of the camera for so long, or has
-// waited for the first one in vain, or ctx ends. Slates come at once: a camera that
-// needs a while to wake up is not to be called missing.
-func follow(ctx context.Context, r *loopback.Receiver, live func() uint64, lasts time.Duration) loopback.Figures {
+// follow waits until the receiver has got pictures for so long, or has waited for the
+// first one in vain, or ctx ends. Slates come at once: they count where it is known what
+// is wrong with the camera; one that needs a while to wake up is not to be called missing.
+func follow(ctx context.Context, r *loopback.Receiver, from devices.Sources, lasts time.Duration) loopback.Figures {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	begun := time.Now()
@@ -85,11 +85,11 @@ func follow(ctx context.Context, r *loopback.Receiver, live func() uint64, lasts
 			return r.Figures()
 		case now := <-tick.C:
 			f := r.Figures()
-			awake := f.Frames > 0 && (live() > 0 || now.Sub(begun) > min(rehearsalFirst, lasts))
-			if first.IsZero() && awake {
+			inVain := now.Sub(begun) >= rehearsalFirst
+			if first.IsZero() && f.Frames > 0 && (from.Live() > 0 || from.Trouble() != "" || inVain) {
 				first = now
 			}
-			if !first.IsZero() && now.Sub(first) >= lasts || first.IsZero() && now.Sub(begun) >= rehearsalFirst {
+			if !first.IsZero() && now.Sub(first) >= lasts || first.IsZero() && inVain {
 				return f
 			}
 		}

@@ -154,7 +154,7 @@ func (k *kiosk) buildCall() error {
 	k.callOptions = call.Options{
 		Providers: room.Providers{"direct": &direct.Provider{Client: k.backend.HTTP()}},
 		Path: peer.Options{
-			Loopback: c.Room.Loopback, IgnoreInterfaces: c.Network.IgnoreInterfaces,
+			Loopback: c.Room.Loopback, IgnoreInterfaces: c.Network.IgnoreInterfaces, Ports: c.Room.Ports(),
 			RelayOnly: c.Room.RelayOnly, Roots: k.backend.Roots(),
 			Timing: peer.Timing{Disconnected: c.Room.ICEDisconnected(), Failed: c.Room.ICEFailed(), Keepalive: c.Room.ICEKeepalive()},
 		},

@@ -81,7 +81,7 @@ func backendOf(cfg configs.Config) (*backend.Client, error) {
 
 // apart takes joined errors apart.
 func apart(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the very error: a wrapped one has words of its own
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var out []error
 		for _, e := range joined.Unwrap() {
 			out = append(out, apart(e)...)

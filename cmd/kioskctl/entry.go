@@ -89,7 +89,7 @@ func fieldText(raw json.RawMessage) string {
 		return "" // null: too long to be shown
 	}
 	for _, n := range list {
-		numbers = append(numbers, uint8(n)) //nolint:gosec // a byte by the journal's word
+		numbers = append(numbers, uint8(n))
 	}
 	return string(numbers)
 }

@@ -30,7 +30,7 @@ func probeDisk(path string) disk {
 	if err := unix.Statfs(path, &s); err != nil {
 		return disk{path: path, err: fmt.Errorf("cannot ask for the room at %s: %w", path, err)}
 	}
-	return disk{path: path, free: s.Bavail * uint64(s.Bsize)} //nolint:gosec // a block's size is positive
+	return disk{path: path, free: s.Bavail * uint64(s.Bsize)}
 }
 
 // judgeDisk judges the room that the store has.

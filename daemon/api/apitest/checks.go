@@ -24,7 +24,7 @@ func (k *Kiosk) checker() (*check.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return check.New(check.Options{
+	return check.New(check.Options{ //nolint:gosec // a path, not a token
 		Texts: texts, ConfigFile: "/etc/kioskd/kioskd.toml", TokenFile: "/etc/kioskd/backend-token", StateDir: "/",
 		Devices: k.devices, Network: func() (bool, error) { return true, nil },
 		Backend: func(context.Context) backend.Probe {

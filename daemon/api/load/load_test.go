@@ -39,14 +39,49 @@ func within(d time.Duration) time.Duration {
 	return 4 * d
 }
 
+// maxFiles is the cap of connections, one that is being turned away, and the daemon's own
+// files.
+const maxFiles = 256 + 1 + 24
+
 // kiosk is the real daemon, as its own user.
-type kiosk struct{ socket string }
+type kiosk struct {
+	socket string
+	pid    int
+}
+
+// watchFiles counts the daemon's open files until the function that it gives is called,
+// which tells the most there were.
+func (k *kiosk) watchFiles(t *testing.T) func() int {
+	t.Helper()
+	stop, most := make(chan struct{}), make(chan int)
+	go func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		n := 0
+		for {
+			select {
+			case <-stop:
+				most <- n
+				return
+			case <-tick.C:
+				list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", k.pid))
+				if err == nil {
+					n = max(n, len(list))
+				}
+			}
+		}
+	}()
+	return func() int {
+		close(stop)
+		return <-most
+	}
+}
 
 func start(t *testing.T) *kiosk {
 	t.Helper()
 	dir := filepath.Join(scratch, strings.ToLower(t.Name()))
 	for _, d := range []string{dir, dir + "/state", dir + "/dev", dir + "/run"} {
-		if err := os.MkdirAll(d, 0o755); err != nil { //nolint:gosec // the roles are what lets in
+		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chown(d, daemonUID, screenGID); err != nil {
@@ -70,6 +105,7 @@ func start(t *testing.T) *kiosk {
 		cancel()
 		t.Fatal(err)
 	}
+	k.pid = cmd.Process.Pid
 	t.Cleanup(func() {
 		cancel()
 		_ = cmd.Wait() // ended by our signal
@@ -201,6 +237,10 @@ func TestLoad(t *testing.T) {
 	if f.errors > 0 || f.p50 > within(5*time.Millisecond) || f.p99 > within(50*time.Millisecond) {
 		t.Errorf("100 clients of two users: %v (%s), want no error, p50 at most %v, p99 at most %v", f, f.first, within(5*time.Millisecond), within(50*time.Millisecond))
 	}
+	if long { // no promise, but how much there is to give
+		flat := k.load(t, lasts()/4, share{uid: 61101, mode: "read", clients: 50}, share{uid: 61102, mode: "read", clients: 50})
+		t.Logf("reads without a pause: %v", figuresOf(flat...))
+	}
 	w := figuresOf(k.load(t, lasts()/2, share{uid: 61101, mode: "write", clients: 20, pause: asked})...)
 	t.Logf("commands: %v", w)
 	if w.errors > 0 || w.p99 > within(100*time.Millisecond) {
@@ -209,38 +249,46 @@ func TestLoad(t *testing.T) {
 }
 
 // TestStuckHarmNobody: 50 clients of one user, alone and beside 50 stalled readers of the
-// events and 200 heads that never end, of four other users.
+// events and 200 heads that never end, of four other users. All the while there are
+// events, and somebody who reads them misses none.
 func TestStuckHarmNobody(t *testing.T) {
 	k := start(t)
-	mine := share{uid: 61101, mode: "read", clients: 50, pause: asked}
-	alone := figuresOf(k.load(t, lasts(), mine)...)
-	shares := []share{mine}
-	// The clients are there first: 300 connections are more than there are places, and who
+	most := []share{
+		{uid: 61101, mode: "read", clients: 50, pause: asked},
+		{uid: 61102, mode: "watch", clients: 2},
+		{uid: 61103, technician: true, mode: "churn", clients: 1, pause: asked},
+	}
+	quiet := k.load(t, lasts(), most...)
+	alone := figuresOf(quiet[0])
+	// The others are there first: 300 connections are more than there are places, and who
 	// has one keeps it.
 	const first = 500 * time.Millisecond
 	for uid := range uint32(4) {
 		stall := share{uid: 61111 + uid, mode: "stall", clients: 12 + int(uid/2), after: first}
 		slow := share{uid: stall.uid, mode: "slow", clients: 50, after: first}
-		shares = append(shares, stall, slow)
+		most = append(most, stall, slow)
 	}
-	got := k.load(t, lasts(), shares...)
-	beside := figuresOf(got[0])
-	cut := 0
-	for _, s := range got[1:] {
-		cut += s.Refused
+	got := k.load(t, lasts(), most...)
+	beside, watched, churned := figuresOf(got[0]), figuresOf(got[1]), figuresOf(got[2])
+	stalled, slow := 0, 0
+	for i := 3; i < len(got); i += 2 {
+		stalled, slow = stalled+got[i].Refused, slow+got[i+1].Refused
 	}
 	t.Logf("alone: %v", alone)
-	t.Logf("beside the stuck: %v; %d of theirs were cut or refused", beside, cut)
-	// Below a millisecond or two it is the machine's own unrest that is compared.
-	most := max(alone.p99*3/2, within(5*time.Millisecond))
-	if long {
-		most = alone.p99 * 3 / 2
+	t.Logf("beside the stuck: %v; %d stalled streams and %d slow heads were cut or refused", beside, stalled, slow)
+	t.Logf("watchers: %d events, %d of them out of order or missing; %v", watched.count, watched.errors, churned)
+	bound := alone.p99 * 3 / 2
+	if !long { // in seconds there are too few answers, and it is the machine's own unrest that is compared
+		bound = max(bound, within(50*time.Millisecond))
 	}
-	if alone.errors+beside.errors > 0 || beside.p99 > most {
+	if alone.errors+beside.errors > 0 || beside.p99 > bound {
 		t.Errorf("beside the stuck: %v (%s), alone %v", beside, beside.first, alone)
 	}
-	if cut == 0 {
-		t.Error("nobody was cut: the slow heads did not come through to the daemon")
+	if watched.errors > 0 || watched.count < churned.count {
+		t.Errorf("those who watch got %d events of %d changes, %d errors: %s", watched.count, churned.count, watched.errors, watched.first)
+	}
+	if churned.errors > 0 || slow == 0 || long && stalled < 50 {
+		t.Errorf("%d errors of the one who changes (%s), %d stalled and %d slow ones were cut", churned.errors, churned.first, stalled, slow)
 	}
 }
 
@@ -251,15 +299,24 @@ func TestTechnicianGetsIn(t *testing.T) {
 	for uid := range uint32(4) {
 		shares = append(shares, share{uid: 61121 + uid, mode: "dial", clients: 250})
 	}
+	open := k.watchFiles(t)
 	got := k.load(t, lasts()/2, shares...)
 	f := figuresOf(got[0])
+	if most := open(); most > maxFiles {
+		t.Errorf("kioskd had %d files open, at most %d are to be", most, maxFiles)
+	}
 	dialed := 0
 	for _, s := range got[1:] {
 		dialed += s.Refused
 	}
 	t.Logf("technician: %v beside %d connections that were dialed", f, dialed)
-	if f.errors > 0 || f.count == 0 || f.max > within(200*time.Millisecond) {
-		t.Errorf("the technician: %v (%s), want each answer within %v", f, f.first, within(200*time.Millisecond))
+	// In a second there are a dozen answers, and one stumble of a busy machine is among them.
+	slowest, bound := f.max, 200*time.Millisecond
+	if !long {
+		slowest = f.p50
+	}
+	if f.errors > 0 || f.count == 0 || slowest > bound {
+		t.Errorf("the technician: %v (%s), want %v at most", f, f.first, bound)
 	}
 	if dialed < 1000 {
 		t.Errorf("only %d connections were dialed", dialed)

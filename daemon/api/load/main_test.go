@@ -41,7 +41,7 @@ func run(m *testing.M) int {
 		}
 		return code
 	}
-	if err := errors.Join(stage.Settle(false), groups(), build()); err != nil {
+	if err := errors.Join(stage.Settle(false), build(), groups()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -55,18 +55,27 @@ func run(m *testing.M) int {
 	return code
 }
 
-// groups puts the groups kiosk and kiosk-tech into this namespace's /etc/group.
+// groups gives these namespaces an /etc of their own, with the groups kiosk and
+// kiosk-tech. The folder, not the file: who makes a group outside puts a new file in the
+// place of the old one, and a mount on that would be gone.
 func groups() error {
-	before, err := os.ReadFile("/etc/group")
-	if err != nil {
-		return fmt.Errorf("cannot read the groups: %w", err)
+	etc := filepath.Join(scratch, "etc")
+	if err := os.Mkdir(etc, 0o755); err != nil {
+		return fmt.Errorf("cannot make another /etc: %w", err)
 	}
-	path := filepath.Join(scratch, "group")
-	more := fmt.Sprintf("kiosk:x:%d:\nkiosk-tech:x:%d:\n", screenGID, techGID)
-	if err := os.WriteFile(path, append(before, more...), 0o644); err != nil { //nolint:gosec // everybody reads the groups
-		return fmt.Errorf("cannot write the groups: %w", err)
+	for _, name := range []string{"passwd", "group", "nsswitch.conf", "ld.so.cache", "localtime"} {
+		b, err := os.ReadFile(filepath.Join("/etc", name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if name == "group" {
+			b = fmt.Appendf(b, "kiosk:x:%d:\nkiosk-tech:x:%d:\n", screenGID, techGID)
+		}
+		if err := errors.Join(err, os.WriteFile(filepath.Join(etc, name), b, 0o644)); err != nil {
+			return fmt.Errorf("cannot copy /etc/%s: %w", name, err)
+		}
 	}
-	if err := unix.Mount(path, "/etc/group", "", unix.MS_BIND, ""); err != nil {
+	if err := unix.Mount(etc, "/etc", "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("cannot put the groups in place: %w", err)
 	}
 	return nil
@@ -80,14 +89,14 @@ func build() error {
 		programs = programs[1:]
 		b, err := os.ReadFile(filepath.Join(dir, "kioskd"))
 		if err == nil {
-			err = os.WriteFile(scratch+"/kioskd", b, 0o755) //nolint:gosec // others run it
+			err = os.WriteFile(scratch+"/kioskd", b, 0o755)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot take the built kioskd: %w", err)
 		}
 	}
 	for _, p := range programs {
-		if out, err := exec.Command("go", "build", "-trimpath", "-o", scratch+"/", p).CombinedOutput(); err != nil { //nolint:noctx // the go command ends
+		if out, err := exec.Command("go", "build", "-trimpath", "-o", scratch+"/", p).CombinedOutput(); err != nil {
 			return fmt.Errorf("cannot build %s: %w\n%s", p, err, out)
 		}
 	}

@@ -156,7 +156,7 @@ func (l *loop) close() error {
 func captureID(via *webrtc.RTPReceiver) uint8 {
 	for _, h := range via.GetParameters().HeaderExtensions {
 		if h.URI == peer.CaptureTime {
-			return uint8(h.ID) //nolint:gosec // 1 to 14, or 1 to 255 with two-byte headers
+			return uint8(h.ID)
 		}
 	}
 	return 0

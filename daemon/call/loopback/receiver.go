@@ -156,5 +156,5 @@ func captured(p *rtp.Packet, id uint8) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	seconds, fraction := binary.BigEndian.Uint32(b), uint64(binary.BigEndian.Uint32(b[4:]))
-	return time.Unix(int64(seconds)-since1900, int64(fraction*uint64(time.Second)>>32)), true //nolint:gosec // below 2^30
+	return time.Unix(int64(seconds)-since1900, int64(fraction*uint64(time.Second)>>32)), true
 }

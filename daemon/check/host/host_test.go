@@ -101,7 +101,7 @@ func TestGroups(t *testing.T) {
 }
 
 func TestNodes(t *testing.T) {
-	own := uint32(os.Getgid()) //nolint:gosec // small
+	own := uint32(os.Getgid())
 	for _, tt := range []struct {
 		name, group string
 		mode        os.FileMode
@@ -146,7 +146,7 @@ func TestHolders(t *testing.T) {
 	if len(got) != 1 {
 		t.Fatalf("got %+v", got)
 	}
-	judged(t, "held", got[0], "fail camera_held", "kill "+uintText(uint32(os.Getpid()))) //nolint:gosec // a pid
+	judged(t, "held", got[0], "fail camera_held", "kill "+uintText(uint32(os.Getpid())))
 	if !strings.Contains(got[0].Message, "host.test") {
 		t.Errorf("it does not name the program: %s", got[0].Message)
 	}

@@ -64,7 +64,9 @@ type Options struct {
 	// IgnoreInterfaces are names of interfaces whose addresses lead nowhere,
 	// such as kiosk0.
 	IgnoreInterfaces []string
-	ICEServers       []webrtc.ICEServer
+	// Ports are the first and the last UDP port to use; 0 and 0: any. Ignored for LoopbackOnly.
+	Ports      [2]uint16
+	ICEServers []webrtc.ICEServer
 	// RelayOnly takes no way but one through a TURN server. Ignored for LoopbackOnly.
 	RelayOnly bool
 	// Roots are the authorities trusted for TURN over TLS; nil: the system's. TURN over
@@ -164,7 +166,10 @@ func NewPaced(o Options) (*webrtc.PeerConnection, *paced.Flow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	engine := settings(o)
+	engine, err := settings(o)
+	if err != nil {
+		return nil, nil, err
+	}
 	engine.SetNet(net)
 	engine.SetICEProxyDialer(newTurnDialer(o.ICEServers, o.Roots))
 	if flow != nil {
@@ -240,7 +245,7 @@ func mediaEngine(o Options) (*webrtc.MediaEngine, error) {
 	return media, nil
 }
 
-func settings(o Options) webrtc.SettingEngine {
+func settings(o Options) (webrtc.SettingEngine, error) {
 	var s webrtc.SettingEngine
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	// A browser without camera permission hides its addresses behind mDNS names,
@@ -255,13 +260,18 @@ func settings(o Options) webrtc.SettingEngine {
 		s.SetInterfaceFilter(isLoopback)
 		s.SetIncludeLoopbackCandidate(true)
 		s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-		return s
+		return s, nil
 	}
 	s.SetICETimeouts(cmp.Or(o.Timing.Disconnected, disconnectedAfter), cmp.Or(o.Timing.Failed, failedAfter),
 		cmp.Or(o.Timing.Keepalive, keepalive))
 	s.SetIncludeLoopbackCandidate(o.Loopback)
 	s.SetInterfaceFilter(func(name string) bool { return !slices.Contains(o.IgnoreInterfaces, name) })
-	return s
+	if o.Ports[0] != 0 {
+		if err := s.SetEphemeralUDPPortRange(o.Ports[0], o.Ports[1]); err != nil {
+			return s, fmt.Errorf("cannot use the UDP ports %d to %d: %w", o.Ports[0], o.Ports[1], err)
+		}
+	}
+	return s, nil
 }
 
 // isLoopback asks the kernel: a loopback interface need not be called lo.

@@ -231,3 +231,25 @@ func TestMediaFlows(t *testing.T) {
 		}
 	}
 }
+
+// A firewall that knows some ports finds no candidate on another.
+func TestPorts(t *testing.T) {
+	sdp := offer(t, connection(t, peer.Options{Loopback: true, Ports: [2]uint16{50000, 50063}}))
+	found := 0
+	for line := range strings.Lines(sdp) {
+		words := strings.Fields(line) // candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT (RFC 8839, section 5.1)
+		if !strings.HasPrefix(line, "a=candidate:") || len(words) < 6 {
+			continue
+		}
+		found++
+		if port := words[5]; len(port) != 5 || port < "50000" || port > "50063" {
+			t.Errorf("a candidate has port %s", port)
+		}
+	}
+	if found == 0 {
+		t.Errorf("there is no candidate in %s", sdp)
+	}
+	if _, err := peer.New(peer.Options{Ports: [2]uint16{50001, 50000}}); err == nil || !strings.HasPrefix(err.Error(), "cannot use the UDP ports") {
+		t.Errorf("ports the wrong way round: %v", err)
+	}
+}

@@ -14,6 +14,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,7 +42,7 @@ type hammer struct {
 func main() {
 	h := &hammer{}
 	flag.StringVar(&h.socket, "socket", "", "the control socket")
-	flag.StringVar(&h.mode, "mode", "read", "read, write, fresh, stall, slow or dial")
+	flag.StringVar(&h.mode, "mode", "read", "read, write, fresh, churn, watch, stall, slow or dial")
 	flag.DurationVar(&h.pause, "pause", 0, "between two requests of a client")
 	clients := flag.Int("clients", 1, "how many")
 	lasts := flag.Duration("for", time.Second, "how long")
@@ -63,6 +65,8 @@ func main() {
 func (h *hammer) run(n int) {
 	time.Sleep(h.pause * time.Duration(n%16) / 16) // not all in step
 	switch h.mode {
+	case "watch":
+		h.watch()
 	case "stall":
 		h.stall()
 	case "slow":
@@ -83,6 +87,9 @@ func (h *hammer) ask(n int) {
 	defer func() { c.close() }()
 	for time.Now().Before(h.end) {
 		request, want := "GET "+paths[n%len(paths)]+" HTTP/1.1\r\nHost: kioskd\r\n\r\n", http.StatusOK
+		if h.mode == "churn" { // nothing is bound: nothing but an event comes of it
+			request = "PUT /v1/devices/roles/face HTTP/1.1\r\nHost: kioskd\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"device\":\"\"}"
+		}
 		if h.mode == "write" { // without a session it is refused, and stored as refused
 			request, want = "POST /v1/session/mute HTTP/1.1\r\nHost: kioskd\r\nContent-Length: 0\r\n\r\n", http.StatusConflict
 		}
@@ -167,6 +174,47 @@ func (h *hammer) connect() *conn {
 		time.Sleep(2 * time.Millisecond)
 	}
 	return nil
+}
+
+// watch reads the events and holds their numbers together: one that is left out is an
+// error. It counts events where others count answers.
+func (h *hammer) watch() {
+	c := h.connect()
+	defer func() { c.close() }()
+	if c == nil {
+		h.fail(errors.New("cannot connect"), 0)
+		return
+	}
+	if err := c.SetDeadline(h.end.Add(time.Second)); err != nil {
+		h.fail(err, 0)
+		return
+	}
+	if _, err := io.WriteString(c, "GET /v1/events HTTP/1.1\r\nHost: kioskd\r\n\r\n"); err != nil {
+		h.fail(err, 0)
+		return
+	}
+	last := -1
+	for time.Now().Before(h.end) {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			if time.Now().Before(h.end) {
+				h.fail(err, 0)
+			}
+			return
+		}
+		_, digits, isID := strings.Cut(strings.TrimSpace(line), "-")
+		if !strings.HasPrefix(line, "id: ") || !isID {
+			continue
+		}
+		n, err := strconv.Atoi(digits)
+		if err != nil || last >= 0 && n != last+1 {
+			h.fail(fmt.Errorf("event %d after %d: %w", n, last, err), 0)
+		}
+		last = n
+		h.mu.Lock()
+		h.seen.Micros = append(h.seen.Micros, 0)
+		h.mu.Unlock()
+	}
 }
 
 // stall opens event streams and reads nothing of them; where the far end cuts one,
