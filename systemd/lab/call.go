@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/systemd/promise"
 	"kioskd/systemd/vm/farside"
 )
 
@@ -166,7 +167,7 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 	case float64(pictures) < least*30*took || gap > longest:
 		err = errors.New("pictures were lost: 30 a second are sent")
 	}
-	return fmt.Sprintf("%d reloads (systemctl and SIGHUP by turns) in %.1f s: the far side saw %d pictures (%.1f a second of 30), longest gap %s, same process; settings out of range are refused", rounds, took, pictures, float64(pictures)/took, ms(gap)), err
+	return fmt.Sprintf("%d reloads (systemctl and SIGHUP by turns) in %.1f s: the far side saw %d pictures (%.1f a second of 30), longest gap %s, same process; settings out of range are refused", rounds, took, pictures, float64(pictures)/took, promise.MS(gap)), err
 }
 
 // inCall is the memory of a call.

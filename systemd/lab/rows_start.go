@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kioskd/systemd/promise"
 )
 
 // boot waits for the camera, the clinic and the service.
@@ -71,7 +74,23 @@ func exposure(ctx context.Context, _ *lab) (string, error) {
 	system, verifyErr := verify(ctx, "--system", "/lib/systemd/system/kioskd.service", "/lib/systemd/system/kioskd.socket", "/lib/systemd/system/kiosk0.service")
 	user, userErr := verify(ctx, "--user", "/usr/lib/systemd/user/kioskscreen.service", "/usr/lib/systemd/user/kioskscreen-browser.service")
 	return fmt.Sprintf("exposure %.1f (at most %.1f), verify says %d words about 5 units", level, mostExposed, len(strings.Fields(system+user))),
-		errors.Join(err, verifyErr, userErr)
+		errors.Join(err, verifyErr, userErr, noFaults())
+}
+
+// noFaults wants the package's program to have no way to make it hang, which the one
+// beside it has.
+func noFaults() error {
+	const mark = "faults.sock"
+	for path, want := range map[string]bool{"/usr/bin/kioskd": false, insideBin + "/kioskd-faults": true} {
+		program, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("cannot look into the program: %w", err)
+		}
+		if bytes.Contains(program, []byte(mark)) != want {
+			return fmt.Errorf("%s has a way to make it hang: %t", path, !want)
+		}
+	}
+	return nil
 }
 
 // verify wants systemd-analyze to find nothing at all.
@@ -120,9 +139,9 @@ func ready(ctx context.Context, l *lab) (string, error) {
 	p50, p99 := percentile(times, 50), percentile(times, 99)
 	var err error
 	if p99 > most {
-		err = fmt.Errorf("p99 of at most %s is wanted", ms(most))
+		err = fmt.Errorf("p99 of at most %s is wanted", promise.MS(most))
 	}
-	return fmt.Sprintf("%d starts: READY p50 %s, p99 %s (promised %s)", rounds, ms(p50), ms(p99), ms(promised)), err
+	return fmt.Sprintf("%d starts: READY p50 %s, p99 %s (promised %s)", rounds, promise.MS(p50), promise.MS(p99), promise.MS(promised)), err
 }
 
 // usage is what a process holds and has used.

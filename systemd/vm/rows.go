@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/systemd/promise"
 	"kioskd/systemd/vm/agent"
 	"kioskd/systemd/vm/farside"
 )
@@ -59,7 +60,7 @@ func boot(ctx context.Context, r *rig) (string, error) {
 func (r *rig) unitProperties(ctx context.Context) (map[string]string, error) {
 	text, err := r.agent.Must(ctx, commandWithin, "systemctl", "show", "kioskd.service",
 		"-p", "ActiveState,User,NRestarts,MemoryCurrent,CPUUsageNSec,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic")
-	return fields(text), err
+	return promise.Fields(text), err
 }
 
 // underSystemd: Type=notify makes the unit active at READY=1.
@@ -78,7 +79,7 @@ func underSystemd(ctx context.Context, r *rig) (string, error) {
 				err = fmt.Errorf("it runs as %q and was restarted %s times", p["User"], p["NRestarts"])
 			}
 			took := time.Duration(to-from) * time.Microsecond
-			return fmt.Sprintf("its own unit, as user %s, ready %s after its start, by systemd's clock", p["User"], ms(took)), errors.Join(err, err1, err2)
+			return fmt.Sprintf("its own unit, as user %s, ready %s after its start, by systemd's clock", p["User"], promise.MS(took)), errors.Join(err, err1, err2)
 		}
 		if time.Now().After(last) {
 			return "", fmt.Errorf("kioskd.service is %q after %v", p["ActiveState"], within)
@@ -179,7 +180,7 @@ func callBegins(ctx context.Context, r *rig) (string, error) {
 		return "", err
 	}
 	sound, err := r.far.Await(ctx, farside.Tone, began, within)
-	return fmt.Sprintf("after the opening: active %s, first picture %s, first tone %s (allowed here %v)", ms(active), ms(picture), ms(sound), within), err
+	return fmt.Sprintf("after the opening: active %s, first picture %s, first tone %s (allowed here %v)", promise.MS(active), promise.MS(picture), promise.MS(sound), within), err
 }
 
 // steady looks at ten quiet seconds.
@@ -234,7 +235,7 @@ func (r *rig) closed(ctx context.Context, prefix string, since time.Time, within
 			return took, nil
 		}
 		if took > within {
-			return took, fmt.Errorf("still open after %s: %v", ms(took), list)
+			return took, fmt.Errorf("still open after %s: %v", promise.MS(took), list)
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return took, err
@@ -268,7 +269,7 @@ func videoOff(ctx context.Context, r *rig) (string, error) {
 	if err := pause(ctx, time.Second); err != nil {
 		return figures, err
 	}
-	figures += fmt.Sprintf(", slate after %s", ms(slate))
+	figures += fmt.Sprintf(", slate after %s", promise.MS(slate))
 	if n := r.far.Between(farside.Live, at.Add(slate), time.Now()); n > 0 {
 		return figures, fmt.Errorf("%d live pictures came after the slate", n)
 	}
@@ -281,7 +282,7 @@ func videoOff(ctx context.Context, r *rig) (string, error) {
 		return figures, err
 	}
 	after, err := r.held(ctx, "/dev/video")
-	figures += fmt.Sprintf("; on again: live after %s, %s open", ms(back), paths(after))
+	figures += fmt.Sprintf("; on again: live after %s, %s open", promise.MS(back), paths(after))
 	if err == nil && len(after) == 0 {
 		err = errors.New("a picture came, but no camera is open")
 	}
