@@ -124,15 +124,9 @@ func namedDevices(ctx context.Context, r *rig) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	list, err := r.kiosk.Devices(ctx)
+	mic, err := r.microphoneOfCard(ctx)
 	if err != nil {
 		return "", err
-	}
-	var mic string
-	for _, d := range list {
-		if d.Kind == apitype.KindMicrophone && d.Role == apitype.RoleMicrophone && d.Present {
-			mic = d.ID
-		}
 	}
 	figures := fmt.Sprintf("cameras %s; microphone %s", strings.Join(ids, ", "), mic)
 	if len(ids) != 2 || ids[0] == ids[1] || slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(id, "/dev/") }) {
@@ -142,6 +136,30 @@ func namedDevices(ctx context.Context, r *rig) (string, error) {
 		return figures, errors.New("the microphone must be the sound card's, by the card's own name")
 	}
 	return figures, r.shownToTechnician(ctx, append(ids, mic))
+}
+
+// microphoneOfCard is the id of the microphone in use, once it is the card's own: before
+// the driver is there the configured name stands in for it.
+func (r *rig) microphoneOfCard(ctx context.Context) (string, error) {
+	const within = 20 * time.Second
+	for last := time.Now().Add(within); ; {
+		list, err := r.kiosk.Devices(ctx)
+		if err != nil {
+			return "", err
+		}
+		mic := ""
+		for _, d := range list {
+			if d.Kind == apitype.KindMicrophone && d.Role == apitype.RoleMicrophone && d.Present {
+				mic = d.ID
+			}
+		}
+		if strings.Contains(mic, "aloop") || time.Now().After(last) {
+			return mic, nil
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return "", err
+		}
+	}
 }
 
 // shownToTechnician: the real kioskctl, inside, lists them too.
