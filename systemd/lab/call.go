@@ -130,19 +130,7 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 	began := time.Now()
 	rounds := 5
 	for i := range rounds {
-		level := []string{"debug", "info"}[i%2]
-		if err := l.configure("[log]\nlevel = \"" + level + "\"\n"); err != nil {
-			return "", err
-		}
-		// By turns as systemctl does it, and by SIGHUP, which nobody waits for.
-		verb, more := "reload", []string(nil)
-		if i%2 == 1 {
-			verb, more = "kill", []string{"-s", "HUP", "--kill-whom=main"}
-		}
-		if err := l.unit.do(ctx, verb, more...); err != nil {
-			return "", err
-		}
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := l.reload(ctx, i); err != nil {
 			return "", err
 		}
 	}
@@ -207,4 +195,20 @@ func (l *lab) refusedReload(ctx context.Context) error {
 		return errors.New("systemctl reload took settings that are out of range")
 	}
 	return nil
+}
+
+// reload changes a setting and has it read, by turns as systemctl does it and by SIGHUP,
+// which nobody waits for.
+func (l *lab) reload(ctx context.Context, round int) error {
+	level, verb, more := "debug", "reload", []string(nil)
+	if round%2 == 1 {
+		level, verb, more = "info", "kill", []string{"-s", "HUP", "--kill-whom=main"}
+	}
+	if err := l.configure("[log]\nlevel = \"" + level + "\"\n"); err != nil {
+		return err
+	}
+	if err := l.unit.do(ctx, verb, more...); err != nil {
+		return err
+	}
+	return pause(ctx, 500*time.Millisecond)
 }
