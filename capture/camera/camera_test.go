@@ -399,9 +399,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if n := mappings(t, "video"); n != maps || n != 0 {
 		t.Errorf("%d buffers mapped, %d before", n, maps)
 	}
-	if n := runtime.NumGoroutine(); n > routines {
-		t.Errorf("%d goroutines, %d before", n, routines)
-	}
+	quiescent(t, routines)
 	fc.closedWithin(t, 0, closeLimit)
 }
 

@@ -13,6 +13,16 @@ import (
 // hangLimit is when a driver that does not answer has to be given up in all.
 const hangLimit = time.Second + lookEvery
 
+// noneHangs waits until every late one is back.
+func noneHangs(t *testing.T, hanging func() []Hanging) {
+	t.Helper()
+	for limit := time.Now().Add(margin); len(hanging()) > 0; runtime.Gosched() {
+		if time.Now().After(limit) {
+			t.Fatalf("still hanging: %+v", hanging())
+		}
+	}
+}
+
 // TestLookPastHung: a driver that hangs holds up neither the others nor us, costs
 // one goroutine however often is looked, and its camera keeps its name.
 func TestLookPastHung(t *testing.T) {
@@ -34,9 +44,7 @@ func TestLookPastHung(t *testing.T) {
 			t.Errorf("look %d took %v", i, d)
 		}
 	}
-	if n := runtime.NumGoroutine(); n > before+1 {
-		t.Errorf("%d goroutines, %d before the driver hung", n, before)
-	}
+	quiescent(t, before+1)
 	if h := p.Hanging(); len(h) != 1 || h[0].Path != fc.path(0) || h[0].What != "look at" {
 		t.Errorf("hanging: %+v", h)
 	}
@@ -51,6 +59,7 @@ func TestLookPastHung(t *testing.T) {
 		t.Errorf("what hangs already held up %v", d)
 	}
 	fc.do(t, "hang 0 0")
+	noneHangs(t, p.Hanging)
 	quiescent(t, before)
 	if got, err := p.List(); err != nil || len(got) != 2 || got[0].Err != nil || got[0].ID != good[0].ID {
 		t.Errorf("when it answers again: %+v, %v", got, err)
@@ -82,9 +91,7 @@ func TestKeeperThroughHang(t *testing.T) {
 		p.film.next(t, time.Second, "slate", slated)
 	}
 	// The Keeper's three and the camera's one of before; the slates' wait is one of them.
-	if n := runtime.NumGoroutine(); n > before+6 {
-		t.Errorf("%d goroutines, %d before", n, before)
-	}
+	quiescent(t, before+6)
 	fc.do(t, "hang 0 0")
 	p.film.next(t, retryMax+liveLimit+margin, "picture", live)
 	p.reaches(t, Present, nil)
@@ -117,11 +124,7 @@ func TestSwitchPastHung(t *testing.T) {
 	p.state(t, Present)
 	p.quietly(t)
 	fc.do(t, "hang 0 0")
-	for limit := time.Now().Add(margin); len(p.k.drivers.hanging()) > 0; runtime.Gosched() {
-		if time.Now().After(limit) {
-			t.Fatalf("still hanging: %+v", p.k.drivers.hanging())
-		}
-	}
+	noneHangs(t, p.k.drivers.hanging)
 	p.ends(t, fc)
 }
 
@@ -171,9 +174,7 @@ func TestEndPastHung(t *testing.T) {
 			t.Errorf("Run that never went in: %v", err)
 		}
 	}
-	if n := runtime.NumGoroutine(); n > before+2 {
-		t.Errorf("%d goroutines, %d before", n, before)
-	}
+	quiescent(t, before+2)
 
 	last, _ := keeper()
 	last.state(t, Hung)

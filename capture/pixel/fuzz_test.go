@@ -3,6 +3,8 @@ package pixel
 import (
 	"bytes"
 	"image"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -16,11 +18,24 @@ func FuzzMJPEG(f *testing.F) {
 	f.Add(good[:len(good)/2])
 	f.Add(append(bytes.Clone(good[:len(good)-40]), 0xFF, 0xD9))
 	f.Add(encode(f, image.NewGray(image.Rect(0, 0, w, h)), 50))
+	seeds, err := filepath.Glob("testdata/jpeg/*.jpg")
+	if err != nil || len(seeds) == 0 {
+		f.Fatal(seeds, err)
+	}
+	for _, path := range seeds {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		g := newGuarded(w, h)
 		before := bytes.Clone(src)
-		_ = MJPEG(g.frame, src)
-		g.check(t)
+		for _, side := range [][2]int{{w, h}, {96, 64}, {130, 99}} { // those of the seeds
+			g := newGuarded(side[0], side[1])
+			_ = MJPEG(g.frame, src)
+			g.check(t)
+		}
 		if !bytes.Equal(src, before) {
 			t.Error("the source was written to")
 		}

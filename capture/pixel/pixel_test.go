@@ -185,98 +185,6 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// TestMJPEGEqualsGo compares with image/jpeg, which shares no code with libjpeg.
-func TestMJPEGEqualsGo(t *testing.T) {
-	grey := image.NewGray(image.Rect(0, 0, 160, 120))
-	for i := range grey.Pix {
-		grey.Pix[i] = byte(i % 160)
-	}
-	for name, m := range map[string]image.Image{
-		"small":      scene(64, 48, image.YCbCrSubsampleRatio420),
-		"odd blocks": scene(322, 246, image.YCbCrSubsampleRatio420),
-		"hd":         scene(1280, 720, image.YCbCrSubsampleRatio420),
-		"grey":       grey,
-	} {
-		t.Run(name, func(t *testing.T) {
-			src := encode(t, m, 90)
-			for variant, src := range map[string][]byte{
-				"plain":           src,
-				"padded":          append(bytes.Clone(src), make([]byte, 512)...),
-				"without tables":  dropHuffman(t, src),
-				"with a comment":  withComment(src),
-				"from the device": bytes.Clone(src)[:len(src):len(src)],
-			} {
-				want := goDecode(t, src)
-				g := newGuarded(want.Rect.Dx(), want.Rect.Dy())
-				if err := MJPEG(g.frame, src); err != nil {
-					t.Fatalf("%s: %v", variant, err)
-				}
-				g.check(t)
-				// Two decoders may round each coefficient another way.
-				if dy, dc := maxDiff(t, &g.frame.YCbCr, want); dy > 4 || dc > 4 {
-					t.Errorf("%s: differs from image/jpeg by %d in luma, %d in chroma", variant, dy, dc)
-				}
-			}
-		})
-	}
-}
-
-// goDecode decodes with image/jpeg; Go needs the tables that cameras leave out.
-func goDecode(t *testing.T, src []byte) *image.YCbCr {
-	t.Helper()
-	if !bytes.Contains(src, []byte{0xFF, 0xC4}) {
-		src = withHuffman(t, src)
-	}
-	m, err := jpeg.Decode(bytes.NewReader(src))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if y, ok := m.(*image.YCbCr); ok {
-		return y
-	}
-	g := m.(*image.Gray)
-	y := image.NewYCbCr(g.Rect, image.YCbCrSubsampleRatio420)
-	for i := range y.Cb {
-		y.Cb[i], y.Cr[i] = 128, 128
-	}
-	copy(y.Y, g.Pix)
-	return y
-}
-
-// segment finds a marker segment before the scan: its start and end.
-func segment(t *testing.T, src []byte, marker byte) (from, to int) {
-	t.Helper()
-	for i := 2; i+4 <= len(src); {
-		n := 2 + int(src[i+2])<<8 + int(src[i+3])
-		if src[i+1] == marker {
-			return i, i + n
-		}
-		if src[i+1] == 0xDA {
-			break
-		}
-		i += n
-	}
-	t.Fatalf("no segment %#x", marker)
-	return 0, 0
-}
-
-func dropHuffman(t *testing.T, src []byte) []byte {
-	from, to := segment(t, src, 0xC4)
-	return append(bytes.Clone(src[:from]), src[to:]...)
-}
-
-// withHuffman puts the tables of T.81 annex K back in, which Go's encoder uses.
-func withHuffman(t *testing.T, src []byte) []byte {
-	full := encode(t, scene(16, 16, image.YCbCrSubsampleRatio420), 90)
-	from, to := segment(t, full, 0xC4)
-	at, _ := segment(t, src, 0xDA)
-	return append(append(bytes.Clone(src[:at]), full[from:to]...), src[at:]...)
-}
-
-func withComment(src []byte) []byte {
-	return append([]byte{0xFF, 0xD8, 0xFF, 0xFE, 0, 6, 'a', 'b', 'c', 'd'}, src[2:]...)
-}
-
 func TestDamagedPicturesAreErrors(t *testing.T) {
 	const w, h = 64, 48
 	good := encode(t, scene(w, h, image.YCbCrSubsampleRatio420), 90)
@@ -313,24 +221,6 @@ func TestDamagedPicturesAreErrors(t *testing.T) {
 	g := newGuarded(65, h)
 	if err := YUYV(g.frame, make([]byte, 1<<20), 132); !errors.Is(err, ErrPicture) {
 		t.Errorf("YUYV of odd width: %v", err)
-	}
-}
-
-// TestEveryCut cuts a JPEG after each of its bytes and puts an end marker there:
-// libjpeg must neither read past it nor write past the planes.
-func TestEveryCut(t *testing.T) {
-	const w, h = 48, 32
-	good := encode(t, scene(w, h, image.YCbCrSubsampleRatio420), 75)
-	errs := 0
-	for n := range len(good) {
-		g := newGuarded(w, h)
-		if err := MJPEG(g.frame, append(bytes.Clone(good[:n]), 0xFF, 0xD9)); err != nil {
-			errs++
-		}
-		g.check(t)
-	}
-	if head, _ := segment(t, good, 0xDA); errs < head {
-		t.Errorf("%d of %d cuts refused, want at least the %d in the headers", errs, len(good), head)
 	}
 }
 

@@ -281,15 +281,18 @@ func TestErrorsAreNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		set := time.AfterFunc(later, func() {
-			if err := c.Set(fault); err != nil {
-				t.Error(err)
-			}
-		})
+		set := make(chan error, 1)
+		if later > 0 {
+			time.AfterFunc(later, func() { set <- c.Set(fault) })
+		} else {
+			set <- nil
+		}
 		if err := speaker.PlayTone(t.Context(), alsatest.Mono, 480, time.Second); !errors.Is(err, want) {
 			t.Errorf("%c: %v, want %v", fault, err, want)
 		}
-		set.Stop()
+		if err := <-set; err != nil { // or it would come into the next fault
+			t.Error(err)
+		}
 		if took := time.Since(began); took > 2500*time.Millisecond {
 			t.Errorf("%c: told after %v", fault, took)
 		}

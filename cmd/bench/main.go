@@ -34,7 +34,8 @@ func run() (int, error) {
 	}
 	o := options{}
 	flag.StringVar(&o.bin, "bin", "bin", "`folder` with our programs and bench-mediadevices")
-	flag.IntVar(&o.rounds, "rounds", 2, "how often each is run")
+	flag.IntVar(&o.rounds, "rounds", 5, "how often each encoder is run; two rounds on shared cores do not tell equals from each other")
+	flag.IntVar(&o.callRounds, "call-rounds", 2, "how often each call is played")
 	flag.IntVar(&o.seconds, "seconds", 6, "how long each encoder is looked at")
 	flag.DurationVar(&o.look, "look", 12*time.Second, "how long each call is looked at")
 	flag.StringVar(&o.only, "only", "", "only this `part`: encode or calls")
@@ -58,7 +59,7 @@ func run() (int, error) {
 
 type options struct {
 	bin, keep, only, match, row string
-	rounds, seconds             int
+	rounds, callRounds, seconds int
 	look                        time.Duration
 }
 
@@ -107,7 +108,7 @@ func playCalls(ctx context.Context, o options, dir string) (r *calls.Report, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	r = &calls.Report{}
-	for round := range o.rounds {
+	for round := range o.callRounds {
 		for _, run := range calls.Matching(round, o.match) {
 			f, err := s.Play(ctx, run)
 			if err != nil {

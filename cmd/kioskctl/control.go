@@ -13,7 +13,7 @@ import (
 // controlCmd lists, shows and sets a camera's controls.
 type controlCmd struct {
 	Camera string   `arg:"" help:"The camera: its id, or a part of its id or name, or its role."`
-	Words  []string `arg:"" optional:"" name:"name[=value]" help:"Show a control, or set it: brightness=140, focus_automatic_continuous=off, power_line_frequency='50 Hz'. The value default brings the driver's own back. All are set, or none."`
+	Words  []string `arg:"" optional:"" name:"name[=value]" help:"Show a control, or set it: brightness=140, focus_automatic_continuous=off, power_line_frequency='50 Hz'. The value default brings the driver's own back, and nothing is kept. All are set, or none."`
 	JSON   bool     `name:"json" help:"Print the controls as JSON."`
 }
 

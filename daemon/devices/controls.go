@@ -41,7 +41,8 @@ func (d *Devices) controls(c aCamera) []apitype.DeviceControl {
 }
 
 // SetControls sets controls of a camera, all or none, and keeps them for it, for
-// whoever by is. It gives all of the camera's controls as they are then. A camera that
+// whoever by is. A value that is the driver's own is not kept: to set it takes back
+// what was. It gives all of the camera's controls as they are then. A camera that
 // runs for the call goes on. Errors are *apitype.Problem, or the store's.
 func (d *Devices) SetControls(_ context.Context, id string, values map[string]int32, by string) ([]apitype.DeviceControl, error) {
 	dev, err := d.find(id, apitype.KindCamera)
@@ -63,11 +64,19 @@ func (d *Devices) SetControls(_ context.Context, id string, values map[string]in
 			merged = map[string]int32{}
 		}
 		maps.Copy(merged, values)
+		for _, c := range dev.Controls {
+			if merged[c.Name] == c.Default {
+				delete(merged, c.Name)
+			}
+		}
 		if b.Controls == nil {
 			b.Controls = map[string]map[string]int32{}
 		}
 		delete(b.Controls, d.names.Former(dev.ID))
-		b.Controls[dev.ID] = merged
+		delete(b.Controls, dev.ID)
+		if len(merged) > 0 {
+			b.Controls[dev.ID] = merged
+		}
 		return nil
 	})
 	if err != nil {

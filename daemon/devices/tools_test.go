@@ -370,4 +370,14 @@ func TestSetControls(t *testing.T) {
 			t.Errorf("after a restart and a call it is %+v, want %d", x, value)
 		}
 	}
+	// The driver's own value takes back what was kept.
+	got, err = again.SetControls(t.Context(), id, map[string]int32{c.Name: c.Default}, "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range got {
+		if x.Kept || x.Name == c.Name && x.Value != c.Default {
+			t.Errorf("set to its default %d, it is %+v", c.Default, x)
+		}
+	}
 }

@@ -175,8 +175,8 @@ window.kiosk = {
 
 function picture(view) {
   if (!view) return null;
-  const { frames, firstFrameAt, lastPicture, shownSince, connections, running, live, video } = view;
-  return { frames, firstFrameAt, lastPicture, shownSince, connections, running, live, video };
+  const { frames, firstFrameAt, lastPicture, lastSound, shownSince, connections, running, live, video } = view;
+  return { frames, firstFrameAt, lastPicture, lastSound, shownSince, connections, running, live, video };
 }
 
 window.addEventListener("pagehide", () => { stage.leave(); link.stop(); });

@@ -159,9 +159,9 @@ func (r *directRoom) post(op func()) {
 
 // Times of leaving.
 const (
-	sayWithin   = 2 * time.Second        // the word itself, where ctx would wait longer
-	closeWithin = 300 * time.Millisecond // the WebSocket's closing handshake
-	leaveMargin = time.Second            // beyond ctx, for connections that are slow to close
+	sayWithin   = 2 * time.Second // the word itself, where ctx would wait longer
+	closeWithin = time.Second     // the WebSocket's closing handshake: who cuts it short, cuts off the word, too, where the server is slow to read
+	leaveMargin = time.Second     // beyond ctx, for connections that are slow to close
 )
 
 // Leave implements room.Room. Media stops at once; the word is said as soon as

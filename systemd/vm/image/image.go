@@ -51,7 +51,7 @@ func ours() recipe {
 		Suite: "bookworm", Size: "900M",
 		Packages: []string{
 			"systemd", "systemd-sysv", "udev", "kmod", "iproute2", "v4l-utils", "alsa-utils", "ca-certificates",
-			"libvpx7", "libopus0", "libasound2", "libturbojpeg0", "libyuv0", "libstdc++6",
+			"libvpx7", "libopus0", "libasound2", "libjpeg62-turbo", "libyuv0", "libstdc++6",
 		},
 		Boot:    []string{"virtio_pci", "virtio_blk", "crc32c_generic", "ext4"},
 		Modules: []string{"virtio_net", "vivid", "snd-aloop"},
