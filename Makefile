@@ -30,7 +30,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 AS_ROOT := $(if $(SUDO),-exec 'sudo -E env PATH=$(PATH) KIOSKD_BIN=$(CURDIR)/bin',)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile
 
 setup: ## install what is missing, with apt
 	@missing=$$(for p in $(PACKAGES) $(MORE_PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -188,8 +188,9 @@ lab-programs:
 	go build -trimpath -tags faults,nolibopusfile -o bin/kioskd-faults ./cmd/kioskd
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./systemd/lab/forbidden
 
+LAB ?= -root=fresh
 lab: MORE_PACKAGES := $(DEB_PACKAGES) mmdebstrap
-lab: build deb-programs deb-pack lab-programs ## the package under a real systemd in namespaces: every promise of the unit; LAB=-root=fresh over a new Debian
+lab: build deb-programs deb-pack lab-programs ## the package under a real systemd in namespaces: every promise of the unit, over a new Debian 12; LAB= over this machine's root
 	$(MAKE) newer-deb
 	$(SUDO) bin/lab -deb $(DEB) -upgrade bin/newer.deb $(LAB)
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/systemd/promise"
 	"kioskd/systemd/vm/farside"
 )
 
@@ -129,19 +130,7 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 	began := time.Now()
 	rounds := 5
 	for i := range rounds {
-		level := []string{"debug", "info"}[i%2]
-		if err := l.configure("[log]\nlevel = \"" + level + "\"\n"); err != nil {
-			return "", err
-		}
-		// By turns as systemctl does it, and by SIGHUP, which nobody waits for.
-		verb, more := "reload", []string(nil)
-		if i%2 == 1 {
-			verb, more = "kill", []string{"-s", "HUP", "--kill-whom=main"}
-		}
-		if err := l.unit.do(ctx, verb, more...); err != nil {
-			return "", err
-		}
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := l.reload(ctx, i); err != nil {
 			return "", err
 		}
 	}
@@ -166,7 +155,7 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 	case float64(pictures) < least*30*took || gap > longest:
 		err = errors.New("pictures were lost: 30 a second are sent")
 	}
-	return fmt.Sprintf("%d reloads (systemctl and SIGHUP by turns) in %.1f s: the far side saw %d pictures (%.1f a second of 30), longest gap %s, same process; settings out of range are refused", rounds, took, pictures, float64(pictures)/took, ms(gap)), err
+	return fmt.Sprintf("%d reloads (systemctl and SIGHUP by turns) in %.1f s: the far side saw %d pictures (%.1f a second of 30), longest gap %s, same process; settings out of range are refused", rounds, took, pictures, float64(pictures)/took, promise.MS(gap)), err
 }
 
 // inCall is the memory of a call.
@@ -206,4 +195,20 @@ func (l *lab) refusedReload(ctx context.Context) error {
 		return errors.New("systemctl reload took settings that are out of range")
 	}
 	return nil
+}
+
+// reload changes a setting and has it read, by turns as systemctl does it and by SIGHUP,
+// which nobody waits for.
+func (l *lab) reload(ctx context.Context, round int) error {
+	level, verb, more := "debug", "reload", []string(nil)
+	if round%2 == 1 {
+		level, verb, more = "info", "kill", []string{"-s", "HUP", "--kill-whom=main"}
+	}
+	if err := l.configure("[log]\nlevel = \"" + level + "\"\n"); err != nil {
+		return err
+	}
+	if err := l.unit.do(ctx, verb, more...); err != nil {
+		return err
+	}
+	return pause(ctx, 500*time.Millisecond)
 }

@@ -8,11 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"kioskd/daemon/client"
+	"kioskd/systemd/promise"
 	"kioskd/systemd/vm/farside"
 )
 
@@ -84,7 +84,7 @@ func drive(ctx context.Context, stdout io.Writer) (int, error) {
 const rowWithin = 5 * time.Minute
 
 func (l *lab) play(ctx context.Context, stdout io.Writer) int {
-	played, failed := 0, 0
+	var t promise.Table
 	for _, r := range rows() {
 		if l.o.Short && !r.short || !strings.Contains(r.name, l.o.Only) && r.name != "boot" {
 			continue
@@ -97,18 +97,17 @@ func (l *lab) play(ctx context.Context, stdout io.Writer) int {
 			_, _ = fmt.Fprintf(stdout, "----           %-34s %v\n", r.name, err)
 			continue
 		}
-		played++
 		if err != nil {
-			failed++
 			l.keepJournal(r.name)
 		}
-		_, _ = fmt.Fprintln(stdout, result{r.name, figures, err, time.Since(began)}.line())
+		t = append(t, promise.Result{Name: r.name, Figures: figures, Err: err, Took: time.Since(began)})
+		_, _ = fmt.Fprintln(stdout, t[len(t)-1].Line())
 		if r.name == "boot" && err != nil {
 			break
 		}
 	}
-	_, _ = fmt.Fprintf(stdout, "%d rows, %d failed\n", played, failed)
-	return min(failed, 1)
+	_, _ = fmt.Fprintln(stdout, t.Sum())
+	return min(t.Failed(), 1)
 }
 
 var errLeftOut = errors.New("left out")
@@ -122,5 +121,3 @@ func (l *lab) keepJournal(name string) {
 	name = strings.NewReplacer(" ", "-", ":", "").Replace(name) + ".journal"
 	_ = os.WriteFile(filepath.Join(insideRun, name), []byte(text), 0o600) // the row has failed already
 }
-
-func sortTimes(times []time.Duration) { slices.Sort(times) }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"kioskd/systemd/promise"
 )
 
 // fresh, as -root, is a new Debian 12.
@@ -64,7 +66,7 @@ func freshRoot(ctx context.Context, o options, stdout io.Writer) (string, error)
 		}
 	}
 	after, err := installed(ctx, root)
-	_, _ = fmt.Fprintln(stdout, result{"apt install into a fresh Debian 12", fmt.Sprintf("%d packages before, %d after", before, after), err, time.Since(began)}.line())
+	_, _ = fmt.Fprintln(stdout, promise.Result{Name: "apt install into a fresh Debian 12", Figures: fmt.Sprintf("%d packages before, %d after", before, after), Err: err, Took: time.Since(began)}.Line())
 	return root, err
 }
 

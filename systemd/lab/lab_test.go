@@ -124,21 +124,6 @@ func TestRowsHaveNames(t *testing.T) {
 	}
 }
 
-func TestResultLine(t *testing.T) {
-	for _, tt := range []struct {
-		r    result
-		want string
-	}{
-		{result{"ready", "p99 100 ms", nil, time.Second}, "PASS    1.0 s  ready                              p99 100 ms"},
-		{result{"ready", "p99 400 ms", errors.New("too late\nby far"), time.Second}, "FAIL    1.0 s  ready                              p99 400 ms; too late\n            by far"},
-		{result{"ready", "", errors.New("no"), time.Second}, "FAIL    1.0 s  ready                              no"},
-	} {
-		if got := tt.r.line(); got != tt.want {
-			t.Errorf("got %q, want %q", got, tt.want)
-		}
-	}
-}
-
 func TestUsageOfThisProcess(t *testing.T) {
 	resident, cpu, err := usage(os.Getpid())
 	if err != nil || resident < mib || resident > 4096*mib || cpu < 0 || cpu > time.Hour {

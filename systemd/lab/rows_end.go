@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/systemd/promise"
 )
 
 // configure writes the settings anew, with more behind the lab's own.
@@ -92,12 +93,12 @@ func stops(ctx context.Context, l *lab) (string, error) {
 			}
 			times = append(times, d)
 			if d > promised {
-				errs = append(errs, fmt.Errorf("in %q it took %s", s.state, ms(d)))
+				errs = append(errs, fmt.Errorf("in %q it took %s", s.state, promise.MS(d)))
 			}
 		}
 	}
 	return fmt.Sprintf("%d stops in %d states: all exit 0, p50 %s, longest %s (promised %s)", len(times), len(situations()),
-		ms(percentile(times, 50)), ms(percentile(times, 100)), ms(promised)), errors.Join(errs...)
+		promise.MS(percentile(times, 50)), promise.MS(percentile(times, 100)), promise.MS(promised)), errors.Join(errs...)
 }
 
 func (l *lab) stopIn(ctx context.Context, s situation) (time.Duration, error) {
@@ -230,5 +231,5 @@ func crashes(ctx context.Context, l *lab) (string, error) {
 		err = errors.Join(err, statusErr)
 	}
 	return fmt.Sprintf("%d of %d kill -9 in a row: up again at p50 %s, at most %s; %d knocks refused of %d", len(times), rounds,
-		ms(percentile(times, 50)), ms(percentile(times, 100)), k.refused.Load(), k.answered.Load()+k.sentAway.Load()+k.broken.Load()+k.refused.Load()), err
+		promise.MS(percentile(times, 50)), promise.MS(percentile(times, 100)), k.refused.Load(), k.answered.Load()+k.sentAway.Load()+k.broken.Load()+k.refused.Load()), err
 }

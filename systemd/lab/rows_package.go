@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/systemd/promise"
 	"kioskd/systemd/vm/farside"
 )
 
@@ -48,7 +49,7 @@ func upgrade(ctx context.Context, l *lab) (string, error) {
 	}
 	gap, err := l.far.Await(ctx, farside.Live, started, within)
 	version, verErr := output(ctx, "dpkg-query", "-W", "-f=${Version}", "kioskd")
-	return fmt.Sprintf("dpkg took %.1f s, version %s, process %d became %d, the far side sees the kiosk %s after READY", took.Seconds(), version, pid, again, ms(gap)), errors.Join(err, verErr)
+	return fmt.Sprintf("dpkg took %.1f s, version %s, process %d became %d, the far side sees the kiosk %s after READY", took.Seconds(), version, pid, again, promise.MS(gap)), errors.Join(err, verErr)
 }
 
 // sinceBoot turns systemd's clock into ours.

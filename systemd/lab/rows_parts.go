@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"kioskd/systemd/promise"
 )
 
 // kiosk0 is up, addressed and without a route; it does not count as a network.
@@ -96,7 +98,7 @@ func sealed(ctx context.Context, l *lab) (figures string, err error) {
 	if err := l.begin(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("LoadCredentialEncrypted for token and store key, plain token gone: the journal is whole, a call active after %s", ms(time.Since(began))), nil
+	return fmt.Sprintf("LoadCredentialEncrypted for token and store key, plain token gone: the journal is whole, a call active after %s", promise.MS(time.Since(began))), nil
 }
 
 // mended: a daemon whose settings are refused says so, does not spin, and comes up by
@@ -141,5 +143,5 @@ func mended(ctx context.Context, l *lab) (string, error) {
 	if _, upErr := l.unit.active(ctx, 0, within); upErr != nil {
 		err = errors.Join(err, upErr)
 	}
-	return fmt.Sprintf("%d starts in %v, status %q; mended, it is up after %s", starts, look, after["StatusText"], ms(time.Since(began))), err
+	return fmt.Sprintf("%d starts in %v, status %q; mended, it is up after %s", starts, look, after["StatusText"], promise.MS(time.Since(began))), err
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kioskd/systemd/promise"
 )
 
 // commandWithin bounds a command that is run.
@@ -38,13 +40,7 @@ func (u unit) do(ctx context.Context, verb string, more ...string) error {
 // show asks for properties.
 func (u unit) show(ctx context.Context, names ...string) (map[string]string, error) {
 	text, err := output(ctx, "systemctl", "show", string(u), "-p", strings.Join(names, ","))
-	out := map[string]string{}
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			out[name] = value
-		}
-	}
-	return out, err
+	return promise.Fields(text), err
 }
 
 // pid is the main process's; 0: there is none.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/systemd/promise"
 	"kioskd/systemd/vm/farside"
 )
 
@@ -57,7 +58,7 @@ func (r *rig) told(ctx context.Context, at time.Time) (string, error) {
 		took := time.Since(at)
 		for _, c := range health.Conditions {
 			if strings.HasPrefix(c.Code, "camera_") {
-				return fmt.Sprintf(", %s told after %s", c.Code, ms(took)), nil
+				return fmt.Sprintf(", %s told after %s", c.Code, promise.MS(took)), nil
 			}
 		}
 		if took > within {
@@ -190,7 +191,7 @@ func (r *rig) breaks(ctx context.Context, controls ...string) (time.Duration, er
 	}
 	gap := r.far.Gap(farside.Live, at, time.Now())
 	if gap < felt {
-		return gap, fmt.Errorf("%q at %s was not felt: pictures were at most %s apart", controls, node, ms(gap))
+		return gap, fmt.Errorf("%q at %s was not felt: pictures were at most %s apart", controls, node, promise.MS(gap))
 	}
 	return gap, r.states.stayed(at)
 }
@@ -202,12 +203,12 @@ func disconnected(ctx context.Context, r *rig) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	figures := fmt.Sprintf("no live picture for %s", ms(gap))
+	figures := fmt.Sprintf("no live picture for %s", promise.MS(gap))
 	gap, err = r.breaks(ctx, "inject_vidioc_streamon_error=1", "disconnect=1")
 	if err != nil {
 		return figures, err
 	}
-	return figures + fmt.Sprintf(", with a failing STREAMON after it for %s; camera opened anew by itself", ms(gap)), nil
+	return figures + fmt.Sprintf(", with a failing STREAMON after it for %s; camera opened anew by itself", promise.MS(gap)), nil
 }
 
 // noFrames: the driver loses every buffer, which looks like a hung camera.
@@ -242,12 +243,12 @@ func streamErrors(ctx context.Context, r *rig) (string, error) {
 		}
 	}
 	gap := r.far.Gap(farside.Live, at, time.Now())
-	figures := fmt.Sprintf("%d buffers with V4L2_BUF_FLAG_ERROR: pictures at most %s apart", marked, ms(gap))
+	figures := fmt.Sprintf("%d buffers with V4L2_BUF_FLAG_ERROR: pictures at most %s apart", marked, promise.MS(gap))
 	gap, err = r.breaks(ctx, "inject_fatal_streaming_error=1")
 	if err != nil {
 		return figures, err
 	}
-	return figures + fmt.Sprintf("; fatal error: no live picture for %s", ms(gap)), r.states.stayed(at)
+	return figures + fmt.Sprintf("; fatal error: no live picture for %s", promise.MS(gap)), r.states.stayed(at)
 }
 
 // withoutCall unloads both drivers while nobody uses their devices: the list has to
@@ -328,7 +329,7 @@ func soundAway(ctx context.Context, r *rig) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	figures := fmt.Sprintf("card taken: given up after %s, quiet after %s", ms(freed), ms(quiet))
+	figures := fmt.Sprintf("card taken: given up after %s, quiet after %s", promise.MS(freed), promise.MS(quiet))
 	if err := r.unload(ctx, "snd-aloop"); err != nil {
 		return figures, err
 	}

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"kioskd/daemon/e2e/stage"
+	"kioskd/systemd/promise"
 	"kioskd/systemd/vm/image"
 )
 
@@ -142,7 +143,7 @@ func inside(ctx context.Context, o options, stdout io.Writer) (err error) {
 	t := r.play(ctx, rows(), stdout)
 	err = r.close()
 	_, _ = fmt.Fprintf(stdout, "\nkernel %s in QEMU (TCG, %d processors), kioskd at 320x240, 15 frames/s\n%s", i.Release, o.processors, t)
-	if t.failed() > 0 {
+	if t.Failed() > 0 {
 		err = errors.Join(fmt.Errorf("cannot keep all promises: see the table; logs are in %s", r.dir), err)
 	}
 	return err
@@ -150,19 +151,19 @@ func inside(ctx context.Context, o options, stdout io.Writer) (err error) {
 
 // play plays the rows one after the other and keeps the machine's words where one
 // failed.
-func (r *rig) play(ctx context.Context, rows []row, stdout io.Writer) table {
-	var t table
+func (r *rig) play(ctx context.Context, rows []row, stdout io.Writer) promise.Table {
+	var t promise.Table
 	for _, row := range rows {
 		began := time.Now()
 		figures, err := row.play(ctx, r)
-		res := result{name: row.name, figures: figures, err: err, took: time.Since(began)}
+		res := promise.Result{Name: row.name, Figures: figures, Err: err, Took: time.Since(began)}
 		t = append(t, res)
-		_, _ = fmt.Fprintln(stdout, res.line())
+		_, _ = fmt.Fprintln(stdout, res.Line())
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	if t.failed() > 0 {
+	if t.Failed() > 0 {
 		r.keepJournal()
 	}
 	return t

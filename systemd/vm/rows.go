@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/systemd/promise"
 	"kioskd/systemd/vm/agent"
 	"kioskd/systemd/vm/farside"
 )
@@ -60,7 +61,7 @@ func boot(ctx context.Context, r *rig) (string, error) {
 func (r *rig) unitProperties(ctx context.Context) (map[string]string, error) {
 	text, err := r.agent.Must(ctx, commandWithin, "systemctl", "show", "kioskd.service",
 		"-p", "ActiveState,User,NRestarts,MemoryCurrent,CPUUsageNSec,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic")
-	return fields(text), err
+	return promise.Fields(text), err
 }
 
 // underSystemd: Type=notify makes the unit active at READY=1.
@@ -79,7 +80,7 @@ func underSystemd(ctx context.Context, r *rig) (string, error) {
 				err = fmt.Errorf("it runs as %q and was restarted %s times", p["User"], p["NRestarts"])
 			}
 			took := time.Duration(to-from) * time.Microsecond
-			return fmt.Sprintf("its own unit, as user %s, ready %s after its start, by systemd's clock", p["User"], ms(took)), errors.Join(err, err1, err2)
+			return fmt.Sprintf("its own unit, as user %s, ready %s after its start, by systemd's clock", p["User"], promise.MS(took)), errors.Join(err, err1, err2)
 		}
 		if time.Now().After(last) {
 			return "", fmt.Errorf("kioskd.service is %q after %v", p["ActiveState"], within)
@@ -124,15 +125,9 @@ func namedDevices(ctx context.Context, r *rig) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	list, err := r.kiosk.Devices(ctx)
+	mic, err := r.microphoneOfCard(ctx)
 	if err != nil {
 		return "", err
-	}
-	var mic string
-	for _, d := range list {
-		if d.Kind == apitype.KindMicrophone && d.Role == apitype.RoleMicrophone && d.Present {
-			mic = d.ID
-		}
 	}
 	figures := fmt.Sprintf("cameras %s; microphone %s", strings.Join(ids, ", "), mic)
 	if len(ids) != 2 || ids[0] == ids[1] || slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(id, "/dev/") }) {
@@ -142,6 +137,30 @@ func namedDevices(ctx context.Context, r *rig) (string, error) {
 		return figures, errors.New("the microphone must be the sound card's, by the card's own name")
 	}
 	return figures, r.shownToTechnician(ctx, append(ids, mic))
+}
+
+// microphoneOfCard is the id of the microphone in use, once it is the card's own: before
+// the driver is there the configured name stands in for it.
+func (r *rig) microphoneOfCard(ctx context.Context) (string, error) {
+	const within = 20 * time.Second
+	for last := time.Now().Add(within); ; {
+		list, err := r.kiosk.Devices(ctx)
+		if err != nil {
+			return "", err
+		}
+		mic := ""
+		for _, d := range list {
+			if d.Kind == apitype.KindMicrophone && d.Role == apitype.RoleMicrophone && d.Present {
+				mic = d.ID
+			}
+		}
+		if strings.Contains(mic, "aloop") || time.Now().After(last) {
+			return mic, nil
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return "", err
+		}
+	}
 }
 
 // shownToTechnician: the real kioskctl, inside, lists them too.
@@ -180,7 +199,7 @@ func callBegins(ctx context.Context, r *rig) (string, error) {
 		return "", err
 	}
 	sound, err := r.far.Await(ctx, farside.Tone, began, within)
-	return fmt.Sprintf("after the opening: active %s, first picture %s, first tone %s (allowed here %v)", ms(active), ms(picture), ms(sound), within), err
+	return fmt.Sprintf("after the opening: active %s, first picture %s, first tone %s (allowed here %v)", promise.MS(active), promise.MS(picture), promise.MS(sound), within), err
 }
 
 // steady looks at ten quiet seconds.
@@ -235,7 +254,7 @@ func (r *rig) closed(ctx context.Context, prefix string, since time.Time, within
 			return took, nil
 		}
 		if took > within {
-			return took, fmt.Errorf("still open after %s: %v", ms(took), list)
+			return took, fmt.Errorf("still open after %s: %v", promise.MS(took), list)
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return took, err
@@ -269,7 +288,7 @@ func videoOff(ctx context.Context, r *rig) (string, error) {
 	if err := pause(ctx, time.Second); err != nil {
 		return figures, err
 	}
-	figures += fmt.Sprintf(", slate after %s", ms(slate))
+	figures += fmt.Sprintf(", slate after %s", promise.MS(slate))
 	if n := r.far.Between(farside.Live, at.Add(slate), time.Now()); n > 0 {
 		return figures, fmt.Errorf("%d live pictures came after the slate", n)
 	}
@@ -282,7 +301,7 @@ func videoOff(ctx context.Context, r *rig) (string, error) {
 		return figures, err
 	}
 	after, err := r.held(ctx, "/dev/video")
-	figures += fmt.Sprintf("; on again: live after %s, %s open", ms(back), paths(after))
+	figures += fmt.Sprintf("; on again: live after %s, %s open", promise.MS(back), paths(after))
 	if err == nil && len(after) == 0 {
 		err = errors.New("a picture came, but no camera is open")
 	}

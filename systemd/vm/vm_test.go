@@ -32,21 +32,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
-	tab := table{
-		{name: "boot", figures: "after 22.2 s", took: 1200 * time.Millisecond},
-		{name: "devices", figures: "cameras a, b", err: errors.New("one\ntwo"), took: time.Second},
-		{name: "call", err: errors.New("cannot")},
-	}
-	want := `PASS    1.2 s  boot                         after 22.2 s
-FAIL    1.0 s  devices                      cameras a, b; one
-            two
-FAIL    0.0 s  call                         cannot
-3 rows, 2 failed
-`
-	if got := tab.String(); got != want {
-		t.Errorf("got\n%swant\n%s", got, want)
-	}
+func TestLimit(t *testing.T) {
 	if got := (limit{time.Second, 4 * time.Second}).of(706 * time.Millisecond); got != "after 706 ms (promised 1000, allowed here 4000)" {
 		t.Error(got)
 	}
@@ -60,30 +46,6 @@ func TestRowsAreNamedOnce(t *testing.T) {
 		}
 		names[r.name] = true
 	}
-}
-
-func TestFields(t *testing.T) {
-	got := fields("ActiveState=active\nUser=kioskd\r\n\nno value\nA=b=c\nNRestarts=\n")
-	want := map[string]string{"ActiveState": "active", "User": "kioskd", "A": "b=c", "NRestarts": ""}
-	if len(got) != len(want) {
-		t.Errorf("got %v", got)
-	}
-	for k, v := range want {
-		if got[k] != v {
-			t.Errorf("%s is %q", k, got[k])
-		}
-	}
-}
-
-func FuzzFields(f *testing.F) {
-	f.Add("ActiveState=active\nUser=kioskd\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		for name, value := range fields(text) {
-			if strings.Contains(name, "=") || !strings.Contains(text, value) {
-				t.Errorf("a field %q=%q", name, value)
-			}
-		}
-	})
 }
 
 func TestComplaints(t *testing.T) {
