@@ -67,20 +67,25 @@ func TestBlackouts(t *testing.T) {
 	c := theScene(t, stage.Options{Network: true, Apart: true, Cameras: 1})
 	c.join(t, "clinician")
 	c.calls(t, "blackouts")
+	var cells []string // a line each, for the end
 	for _, b := range blackouts() {
 		for _, k := range cuts() {
-			t.Run(fmt.Sprintf("%s for %v", k.name, b.lasts), func(t *testing.T) { c.goesDark(t, k, b) })
+			name := fmt.Sprintf("%s for %v", k.name, b.lasts)
+			t.Run(name, func(t *testing.T) { cells = append(cells, name+", "+c.goesDark(t, k, b)) })
 		}
 	}
-	t.Run("another address", c.anotherAddress)
+	t.Run("another address", func(t *testing.T) { cells = append(cells, c.anotherAddress(t)) })
 	if s := c.session(t); s.State != apitype.StateActive {
 		t.Errorf("after all blackouts the session says %s", line(s))
 	}
 	c.quiet(t, "session", "started")
+	for _, text := range cells {
+		t.Log(text)
+	}
 }
 
-// goesDark plays one blackout times() times.
-func (c *scene) goesDark(t *testing.T, k cut, b blackout) {
+// goesDark plays one blackout times() times, and gives its figures.
+func (c *scene) goesDark(t *testing.T, k cut, b blackout) string {
 	var told, back []float64
 	for range times() {
 		c.runsIn(t)
@@ -111,7 +116,6 @@ func (c *scene) goesDark(t *testing.T, k cut, b blackout) {
 	if len(told) > 0 {
 		text += fmt.Sprintf("; told p50 %.0f, most %.0f ms", stage.Percentile(told, 0.5), slices.Max(told))
 	}
-	t.Log(text)
 	// The short form has a margin: a machine that does something else as well is late.
 	most, soon := ms(b.back), ms(toldWithin)
 	if !full() {
@@ -120,6 +124,7 @@ func (c *scene) goesDark(t *testing.T, k cut, b blackout) {
 	if slices.Max(back) > most || len(told) > 0 && slices.Max(told) > soon {
 		t.Errorf("promised: media back within %.0f ms, told within %.0f ms; got %.0f and %.0f", most, soon, back, told)
 	}
+	return text
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -221,8 +226,8 @@ func (c *scene) isWhole(t *testing.T) {
 }
 
 // anotherAddress takes the kiosk's address away and gives it another one, as a roaming
-// Wi-Fi does.
-func (c *scene) anotherAddress(t *testing.T) {
+// Wi-Fi does, and gives the figures.
+func (c *scene) anotherAddress(t *testing.T) string {
 	asked := strings.Count(c.Kioskd.Log(), "restarting ICE")
 	var back []float64
 	for n := range 2 * times() {
@@ -243,7 +248,6 @@ func (c *scene) anotherAddress(t *testing.T) {
 		back = append(back, c.gapAfter(t, from))
 	}
 	p50 := stage.Percentile(back, 0.5)
-	t.Logf("another address %d times: media back p50 %.0f, most %.0f ms", len(back), p50, slices.Max(back))
 	most := ms(readdressP50)
 	if !full() {
 		most *= 3
@@ -251,6 +255,7 @@ func (c *scene) anotherAddress(t *testing.T) {
 	if p50 > most {
 		t.Errorf("media back at p50 after %.0f ms, promised are %.0f: %.0f", p50, most, back)
 	}
+	return fmt.Sprintf("another address, %d times: media back p50 %.0f, most %.0f ms", len(back), p50, slices.Max(back))
 }
 
 // gapAfter gives the end of the longest pause between pictures after from (unix ms), on

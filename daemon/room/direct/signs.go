@@ -20,8 +20,9 @@ const (
 	// after which nothing is begun that needs it.
 	quietMost = 2 * time.Second
 	// proveWithin is how long the connection to it may take to answer once the network
-	// has moved; else it is made anew. TCP would wait for its own timer.
-	proveWithin = 700 * time.Millisecond
+	// has moved; else it is made anew. TCP would wait for its own timer: after a second
+	// without a network 0.8 s, which must be let pass, and ever longer.
+	proveWithin = 1500 * time.Millisecond
 	// movedFor is how long after the network moved the own addresses are looked up.
 	movedFor    = 2 * time.Second
 	repairsMost = 16 // waiting for run; who wants one asks again
