@@ -197,20 +197,28 @@ func (t *track) send(m inPacket, p *rtp.Packet) {
 		h := p.Header
 		h.SequenceNumber = b.seq
 		b.seq++
-		payload := p.Payload
-		if b.red != 0 && t.kind == webrtc.RTPCodecTypeAudio {
-			if pt, ok := b.takes(m.mime); ok && m.again > 0 {
-				if both := b.twice.wrap(m.again, pt, h.Timestamp, payload); both != nil {
-					b.writeAs(b.red, h, both, m.captured)
-					payload = nil
-				}
-			}
-			b.twice.keep(h.Timestamp, p.Payload)
-		}
-		if payload != nil {
-			b.write(m.mime, h, payload, m.captured)
+		if !t.sendTwice(b, m, h, p.Payload) {
+			b.write(m.mime, h, p.Payload, m.captured)
 		}
 	}
+}
+
+// sendTwice sends sound together with what went before it, where that is wanted and agreed.
+func (t *track) sendTwice(b *binding, m inPacket, h rtp.Header, payload []byte) bool {
+	if b.red == 0 || t.kind != webrtc.RTPCodecTypeAudio {
+		return false
+	}
+	defer b.twice.keep(h.Timestamp, payload)
+	pt, ok := b.takes(m.mime)
+	if !ok || m.again == 0 {
+		return false
+	}
+	both := b.twice.wrap(m.again, pt, h.Timestamp, payload)
+	if both == nil {
+		return false
+	}
+	b.writeAs(b.red, h, both, m.captured)
+	return true
 }
 
 // relay writes a packet that is numbered already to every binding that takes its codec.

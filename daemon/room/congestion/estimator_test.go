@@ -151,7 +151,7 @@ func TestOwnLossOfLittle(t *testing.T) {
 		w.run(5*time.Second, nil)
 		w.link = link{bps: 20_000_000, queue: 200 * time.Millisecond, delay: 100 * time.Millisecond, jitter: 20 * time.Millisecond, loss: 0.05}
 		w.run(10*time.Second, nil)
-		if w.est.Rate() < 600_000 {
+		if w.est.Rate() < 1_000_000 {
 			t.Errorf("seed %d: ten seconds with 5 %% loss and the estimate is %d", seed, w.est.Rate())
 		}
 		t.Logf("seed %d: %d", seed, w.est.Rate())

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"io"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		if k, err := b.Write([]byte("abc")); k != 3 || err != nil {
 			t.Errorf("writing gives %d, %v: the connection would end by itself", k, err)
 		}
-		if _, err := b.Read(make([]byte, 8)); err != io.EOF {
+		if _, err := b.Read(make([]byte, 8)); !errors.Is(err, io.EOF) {
 			t.Errorf("reading gives %v", err)
 		}
 		listens = told == 1
