@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"kioskd/daemon/backend/reach"
 	"kioskd/daemon/check/checktest"
 )
@@ -113,5 +115,40 @@ func TestProxyIsRefused(t *testing.T) {
 		if _, err := reach.NewTransport("", bad, time.Second); err == nil || !strings.HasPrefix(err.Error(), "cannot use the proxy") || strings.Contains(err.Error(), "a:b") {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// The room's signalling, a WebSocket, goes the same way.
+func TestWebSocketThroughTheProxy(t *testing.T) {
+	ca := checktest.NewAuthority(t)
+	far, err := url.Parse(checktest.Server(t, ca.Sign(t, -1, 1, "rooms.example"), func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		_ = c.Write(r.Context(), websocket.MessageText, []byte("welcome")) // else the other side says so
+		_ = c.Close(websocket.StatusNormalClosure, "")
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{to: far.Host}
+	server := httptest.NewServer(p)
+	defer server.Close()
+	transport, err := reach.NewTransport(ca.File, server.URL, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.CloseIdle()
+	c, _, err := websocket.Dial(t.Context(), "wss://rooms.example/signal", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if _, text, err := c.Read(t.Context()); err != nil || string(text) != "welcome" {
+		t.Errorf("it says %q, %v", text, err)
+	}
+	if got := strings.Join(p.asked, ","); got != "CONNECT rooms.example:443" {
+		t.Errorf("the proxy was asked for %s", got)
 	}
 }
