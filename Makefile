@@ -16,13 +16,15 @@ VM_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
 # The TURN server that tests go through.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-# Tests that need private device folders, namespaces or other users: as root.
-ROOT_TESTS := ./capture/camera/... ./cmd/fakecam/... ./cmd/kioskctl ./daemon/api/... ./daemon/client \
-	./daemon/devices ./daemon/privacy ./daemon/network ./daemon/e2e ./store ./cmd/kioskd ./systemd/lab
+# Tests that need private device folders, namespaces or other users: as root. They
+# wait for devices and disks more than they work, so two packages run at a time.
+DEVICE_TESTS := ./capture/camera/... ./capture/microphone/... ./capture/soundcard/... ./capture/speaker ./cmd/fakecam/... \
+	./cmd/kioskctl $$(go list ./daemon/api/... | grep -v /load$$) ./daemon/client ./daemon/devices ./daemon/privacy ./daemon/network ./store ./cmd/kioskd
+# Those that need root, too, and the two cores.
+ROOT_TESTS := ./daemon/api/load ./systemd/lab ./daemon/e2e
 # Tests with deadlines of media in them run one package at a time: the others
 # would take the two cores away.
-MEDIA_TESTS := ./capture/encode ./capture/microphone/... ./capture/soundcard/... ./capture/speaker ./cmd/clinicsim/sim ./cmd/kioskscreen ./daemon \
-	./daemon/call ./daemon/room/... ./daemon/e2e/stage ./systemd/vm/farside
+MEDIA_TESTS := ./capture/encode ./cmd/clinicsim/sim ./cmd/kioskscreen ./daemon ./daemon/call ./daemon/room/... ./daemon/e2e/stage ./systemd/vm/farside
 
 # Root is needed for apt, for the fake camera's namespace and for the tests that
 # use it; everything else runs as the caller.
@@ -47,8 +49,9 @@ demo: build ## a whole call on this machine; CHECK=1 drives both pages and judge
 test: build ## all tests, with the race detector
 	go build -race ./...
 	@$(covered)
-	go test -race -timeout 5m $$(go list ./... | grep -vxF "$$(go list $(ROOT_TESTS) $(MEDIA_TESTS))")
+	go test -race -timeout 5m $$(go list ./... | grep -vxF "$$(go list $(DEVICE_TESTS) $(ROOT_TESTS) $(MEDIA_TESTS))")
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 5m $(MEDIA_TESTS)
+	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 2 -timeout 8m $(AS_ROOT) $(DEVICE_TESTS)
 	$(MAKE) deb-lab lab-programs
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 12m $(AS_ROOT) $(ROOT_TESTS)
 
