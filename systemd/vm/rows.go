@@ -30,7 +30,6 @@ func rows() []row {
 		{"drivers go and come, no call", withoutCall},
 		{"call with the far side", callBegins},
 		{"steady pictures and sound", steady},
-		{"its clock set by hours", clockSet},
 		{"cameras unplugged, plugged", unplugged},
 		{"vivid: disconnect", disconnected},
 		{"vivid: no frames", noFrames},
