@@ -19,6 +19,7 @@ const settleFor = 100 * time.Millisecond
 // watchFolder tells of every change of a folder's entries whose names begin with
 // prefix, of their owners and modes (inotify(7)), until ctx ends. It is how a
 // second camera that nobody uses yet is noticed when it comes, goes, or may be used.
+// It tells once when it begins: what changed before that was nobody's to notice.
 func watchFolder(ctx context.Context, dir, prefix string, changed func()) error {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
@@ -34,6 +35,7 @@ func watchFolder(ctx context.Context, dir, prefix string, changed func()) error 
 	if _, err := unix.InotifyAddWatch(fd, dir, mask); err != nil {
 		return fmt.Errorf("cannot watch %s for devices: %w", dir, err)
 	}
+	changed()
 	events := make([]byte, 4096)
 	for {
 		n, err := file.Read(events)
