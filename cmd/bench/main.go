@@ -34,7 +34,7 @@ func run() (int, error) {
 	}
 	o := options{}
 	flag.StringVar(&o.bin, "bin", "bin", "`folder` with our programs and bench-mediadevices")
-	flag.IntVar(&o.rounds, "rounds", 5, "how often each encoder is run; two rounds on shared cores do not tell equals from each other")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each encoder is run; two rounds on shared cores do not tell equals from each other")
 	flag.IntVar(&o.callRounds, "call-rounds", 2, "how often each call is played")
 	flag.IntVar(&o.seconds, "seconds", 6, "how long each encoder is looked at")
 	flag.DurationVar(&o.look, "look", 12*time.Second, "how long each call is looked at")
