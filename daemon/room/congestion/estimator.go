@@ -19,7 +19,7 @@ import (
 const (
 	// capShare of what was acknowledged is the most that is believed; the promise is 1.5.
 	capShare  = 1.4
-	backOff   = 0.85 // of what gets through, after a queue was seen (gcc-02, section 5.5)
+	backOff   = 0.9  // of what gets through, after a queue was seen (gcc-02, section 5.5, has 0.85; Send empties it here)
 	growth    = 0.08 // a second, far from the last congestion
 	probeCost = 0.97 // the same, where it was a probe that made the queue
 	filled    = 0.92 // of the rate at which a probe that was too fast came through
