@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,10 +75,8 @@ func TestPageCallFromCodeToEnd(t *testing.T) {
 	}
 	p.wait(`document.getElementById("timer").innerText === "12:36"`)
 	eval[any](p, `(window.kiosk.audio, true)`)
-	p.wait(`window.kiosk.audio?.rms > 0.05`)
-	if hz := eval[float64](p, `window.kiosk.audio.peakHz`); math.Abs(hz-studioTone) > 10 {
-		t.Errorf("the tone is heard at %.0f Hz, it was sent at %d", hz, studioTone)
-	}
+	// While its buffer fills, the browser stretches what it plays.
+	p.wait(fmt.Sprintf(`window.kiosk.audio?.rms > 0.05 && Math.abs(window.kiosk.audio.peakHz - %d) <= 10`, studioTone))
 	if eval[bool](p, `document.getElementById("remote-video-0").muted || !document.getElementById("self-video").muted`) {
 		t.Error("the remote sound must play and the own must not")
 	}
