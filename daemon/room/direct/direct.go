@@ -32,8 +32,8 @@ const (
 	redialFirst  = 250 * time.Millisecond
 	redialMost   = 500 * time.Millisecond // somebody waits for it
 	pingEvery    = time.Second
-	pingTimeout  = 2 * time.Second
-	maxPeers     = 3 // a clinician, a second one, an interpreter
+	pingTimeout  = 3500 * time.Millisecond // TCP repeats after a second without a network at 2.1 s at the latest
+	maxPeers     = 3                       // a clinician, a second one, an interpreter
 	opsBound     = 128
 )
 
