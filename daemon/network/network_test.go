@@ -2,6 +2,7 @@ package network_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -23,6 +24,12 @@ const insideEnv = "NETWORK_TEST_INSIDE"
 // nothing but lo. It needs root.
 func TestMain(m *testing.M) {
 	if os.Getenv(insideEnv) == "1" {
+		// The kernel gives a link that comes up an IPv6 address, seconds later: nothing a
+		// test could wait for.
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+			fmt.Fprintln(os.Stderr, "cannot keep IPv6 off the tests' links:", err)
+			os.Exit(1)
+		}
 		goleak.VerifyTestMain(m)
 		return
 	}
