@@ -1,5 +1,19 @@
 package main
 
+/*
+#include <malloc.h>
+
+// Large pieces are mapped, and go back to the kernel when they are freed. By default
+// glibc maps ever larger ones only after the first was freed (mallopt(3),
+// M_MMAP_THRESHOLD), and each thread that opens an encoder keeps what it had.
+static void kiosk_give_back(void) {
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+	mallopt(M_ARENA_MAX, 2);
+}
+*/
+import "C"
+
 import (
 	"os"
 	"runtime/debug"
@@ -12,6 +26,7 @@ const heapRoom = 40
 // next to none, so it costs nothing; a participant that floods us makes us make a lot,
 // and the heap would double for it.
 func smallHeap() {
+	C.kiosk_give_back()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapRoom)
 	}
