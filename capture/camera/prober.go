@@ -141,28 +141,29 @@ func (p *Prober) ask(path string, link stableName, controls bool) *Info {
 	return &a.info
 }
 
-// Of a device that has just come the node, its links and its folder in sysfs come one
+// Of a device that has just come the node, its links and what sysfs says come one
 // after the other.
 const (
-	whoTries = 5
+	freshFor = 3 * time.Second
+	whoTries = 8
 	whoEvery = 50 * time.Millisecond
 )
 
-// who asks sysfs whose node this is. One that a link calls a USB device's is asked for
-// again while sysfs does not know it: else the camera had another name for one look.
-func (p *Prober) who(path string, link stableName) identity {
+// who asks sysfs whose node this is. Of one that has just come the same has to be said
+// twice: else the camera could have another name for one look.
+func (p *Prober) who(path string) identity {
+	var last identity
 	for try := 1; ; try++ {
 		var st unix.Stat_t
 		if unix.Stat(path, &st) != nil {
 			return identity{}
 		}
-		id, ok := readIdentity(p.sys, unix.Major(st.Rdev), unix.Minor(st.Rdev))
-		if ok || link.byID == "" || try == whoTries {
+		id, _ := readIdentity(p.sys, unix.Major(st.Rdev), unix.Minor(st.Rdev))
+		settled := try > 1 && id == last && (id.vendor == "" || id.serial != "" || try > 3)
+		if settled && id != (identity{}) || try == whoTries || time.Since(time.Unix(st.Ctim.Unix())) > freshFor {
 			return id
 		}
-		if _, err := os.Stat(filepath.Join(p.sys, "dev/char")); err != nil {
-			return id // a container without sysfs
-		}
+		last = id
 		wait := time.NewTimer(whoEvery)
 		<-wait.C
 	}
@@ -172,7 +173,7 @@ func (p *Prober) who(path string, link stableName) identity {
 // gone.
 func (p *Prober) probe(path string, link stableName, controls bool) (Info, bool) {
 	info := Info{Path: path, Permission: true, Shutter: ShutterNone}
-	id := p.who(path, link)
+	id := p.who(path)
 	info.identify(id, link)
 	p.begun(info)
 	cam, err := webcam.Open(path)
