@@ -19,7 +19,8 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # Tests that need private device folders, namespaces or other users: as root. They
 # wait for devices and disks more than they work, so two packages run at a time.
 DEVICE_TESTS := ./capture/camera/... ./capture/microphone/... ./capture/soundcard/... ./capture/speaker ./cmd/fakecam/... \
-	./cmd/kioskctl $$(go list ./daemon/api/... | grep -v /load$$) ./daemon/client ./daemon/devices ./daemon/privacy ./daemon/network ./store ./cmd/kioskd
+	./cmd/kioskctl $$(go list ./daemon/api/... | grep -v /load$$) ./daemon/check ./daemon/client ./daemon/devices ./daemon/privacy \
+	./daemon/network ./store ./cmd/kioskd
 # Those that need root, too, and the two cores.
 ROOT_TESTS := ./daemon/api/load ./systemd/lab ./daemon/e2e
 # Tests with deadlines of media in them run one package at a time: the others
