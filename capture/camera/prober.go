@@ -152,6 +152,8 @@ const (
 // who asks sysfs whose node this is. Of one that has just come the same has to be said
 // twice: else the camera could have another name for one look.
 func (p *Prober) who(path string) identity {
+	var name unix.Stat_t // of the entry itself: a link to a node is as young as its link
+	fresh := unix.Lstat(path, &name) == nil && time.Since(time.Unix(name.Ctim.Unix())) < freshFor
 	var last identity
 	for try := 1; ; try++ {
 		var st unix.Stat_t
@@ -160,7 +162,7 @@ func (p *Prober) who(path string) identity {
 		}
 		id, _ := readIdentity(p.sys, unix.Major(st.Rdev), unix.Minor(st.Rdev))
 		settled := try > 1 && id == last && (id.vendor == "" || id.serial != "" || try > 3)
-		if settled && id != (identity{}) || try == whoTries || time.Since(time.Unix(st.Ctim.Unix())) > freshFor {
+		if !fresh || try == whoTries || settled && id != (identity{}) {
 			return id
 		}
 		last = id
