@@ -20,62 +20,15 @@ import (
 
 	"kioskd/capture"
 	"kioskd/cmd/fakecam/blocks"
-	"kioskd/cmd/fakecam/camns"
+	"kioskd/cmd/fakecam/camns/camtest"
 )
 
 // The tests of this package run real V4L2 calls against cmd/fakecam. TestMain
 // builds it and starts the test binary once more in a mount namespace with
 // devices of its own, where nothing of the machine can be touched.
-const fakecamEnv = "CAMERA_TEST_FAKECAM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(fakecamEnv) != "" {
-		// A fuzzing worker is a child that shares the namespace.
-		worker := slices.ContainsFunc(os.Args, func(a string) bool { return strings.HasPrefix(a, "-test.fuzzworker") })
-		if err := camns.Setup(); err != nil && !worker {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		goleak.VerifyTestMain(m)
-	}
-	code, err := rerun()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "cannot test the camera:", err)
-	}
-	os.Exit(code)
-}
-
-// rerun runs this binary again in the namespace and gives its exit code.
-func rerun() (int, error) {
-	if os.Geteuid() != 0 {
-		return 1, errors.New("run the tests as root: fakecam mounts a filesystem")
-	}
-	dir, err := os.MkdirTemp("", "camera-test")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	bin := filepath.Join(dir, "fakecam")
-	if built := os.Getenv("KIOSKD_BIN"); built != "" { // make has built it
-		bin = filepath.Join(built, "fakecam")
-	} else if out, err := exec.Command("go", "build", "-o", bin, "kioskd/cmd/fakecam").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("cannot build fakecam: %w\n%s", err, out)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return 1, err
-	}
-	cmd := exec.Command(self, os.Args[1:]...)
-	cmd.Env = append(os.Environ(), fakecamEnv+"="+bin)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	err = cmd.Run()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return max(exit.ExitCode(), 1), nil
-	} else if err != nil {
-		return 1, err
-	}
-	return 0, nil
+	camtest.Enter()
+	goleak.VerifyTestMain(m)
 }
 
 // fakecam is a running fakecam with one camera or more.
@@ -100,7 +53,7 @@ func startFakecam(t testing.TB, args ...string) *fakecam {
 	c.first, c.n = number(t, args, "-first", 0), number(t, args, "-n", 1)
 	sock := filepath.Join(base, "ctl")
 	args = append([]string{"-mount", filepath.Join(base, "mnt"), "-dev", c.dev, "-ctl", sock}, args...)
-	c.cmd = exec.Command(os.Getenv(fakecamEnv), args...)
+	c.cmd = exec.Command(camtest.Fakecam(), args...)
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var log strings.Builder
 	c.cmd.Stderr = &log

@@ -8,18 +8,8 @@ import (
 
 	"kioskd/capture/microphone"
 	"kioskd/capture/soundcard/alsatest"
+	"kioskd/capture/soundcard/soundtest"
 )
-
-// card makes a test's own sound card this process's.
-func card(t *testing.T) *alsatest.Card {
-	t.Helper()
-	c, err := alsatest.New(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("ALSA_CONFIG_PATH", c.ALSAConfig)
-	return c
-}
 
 func tell(t *testing.T, c *alsatest.Card, f alsatest.Fault) {
 	t.Helper()
@@ -32,7 +22,7 @@ func hearsSound(r *recorder) bool { return len(r.last(10)) > 0 && !isSilent(r.la
 
 // What a microphone makes of each fault: it goes on, or says why not, in time.
 func TestFaults(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	for _, tt := range []struct {
 		name  string
 		fault alsatest.Fault
@@ -72,7 +62,7 @@ func TestFaults(t *testing.T) {
 
 // The machine sleeps and wakes: the same microphone goes on.
 func TestSleepAndWake(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	mic, r, stop, _ := capture(t, alsatest.Mono)
 	r.wait(t, "sound", 2*time.Second, hearsSound)
 	tell(t, c, alsatest.Asleep)
@@ -88,7 +78,7 @@ func TestSleepAndWake(t *testing.T) {
 
 // A reader that is late loses sound and is told of it by alsa-lib: EPIPE.
 func TestSlowReaderIsAnOverrun(t *testing.T) {
-	card(t)
+	soundtest.Card(t)
 	mic, err := microphone.Open(microphone.Config{Device: alsatest.Stereo})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +103,7 @@ func TestSlowReaderIsAnOverrun(t *testing.T) {
 // Each of them: silence in time, the reason in words, and sound again soon after it
 // is over, though what hung may hang on.
 func TestKeeperFaults(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	_, r, _ := keep(t, device(alsatest.Mono))
 	r.wait(t, "sound", 2*time.Second, hearsSound)
 	from := r.count()
@@ -153,7 +143,7 @@ func TestKeeperFaults(t *testing.T) {
 // A device that hangs for good gets a bounded number of attempts, and pokes buy no
 // more than as many again; all of them end when it does.
 func TestKeeperBoundsWhatHangs(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	tell(t, c, alsatest.HangsOpen)
 	tries := make(chan struct{}, 1000)
 	before := threads(t)

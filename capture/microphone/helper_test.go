@@ -1,66 +1,17 @@
 package microphone_test
 
 import (
-	"context"
 	"math"
-	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"kioskd/capture/microphone"
 	"kioskd/capture/microphone/pulsetest"
+	"kioskd/capture/soundcard/soundtest"
 )
 
-// TestMain gives libpulse, which alsa-lib's stock configuration asks even where
-// no test does, a home of its own: it leaves links in the user's.
-func TestMain(m *testing.M) {
-	home, err := os.MkdirTemp("", "mic")
-	if err != nil {
-		panic(err)
-	}
-	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "PULSE_RUNTIME_PATH"} {
-		if err := os.Setenv(name, home); err != nil {
-			panic(err)
-		}
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if err := os.RemoveAll(home); err != nil {
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
-
-// server starts a PulseAudio and points this process's alsa-lib at it: cgo
-// programs hand os.Setenv on to C, and alsa-lib looks at every open.
-func server(t *testing.T) *pulsetest.Server {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "mic")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s, err := pulsetest.Start(ctx, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-		cancel()
-		os.RemoveAll(dir)
-	})
-	for _, kv := range s.Env() {
-		k, v, _ := strings.Cut(kv, "=")
-		t.Setenv(k, v)
-	}
-	return s
-}
+func TestMain(m *testing.M) { soundtest.Main(m) }
 
 // toneShare is the part of pcm's energy at the test tone (Goertzel), 0 to 1.
 func toneShare(pcm []int16) float64 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kioskd/capture/microphone"
+	"kioskd/capture/soundcard/soundtest"
 )
 
 // keep runs a Keeper for device into a recorder until the test ends.
@@ -60,7 +61,7 @@ func pace(t *testing.T, r *recorder, from int) {
 }
 
 func TestKeeperUnplugAndPlug(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	k, r, _ := keep(t, device(s.PCM))
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	r.wait(t, "state", time.Second, code(microphone.Present))
@@ -87,7 +88,7 @@ func TestKeeperUnplugAndPlug(t *testing.T) {
 }
 
 func TestKeeperMute(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	k, r, _ := keep(t, device(s.PCM))
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	from := r.count()
@@ -118,7 +119,7 @@ func TestKeeperMute(t *testing.T) {
 // A hung sound server holds the device's goroutine in C. Sound goes on as
 // silence, the state is told, and it comes back by itself.
 func TestKeeperFrozenServer(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	_, r, _ := keep(t, device(s.PCM))
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	from := r.count()
@@ -137,7 +138,7 @@ func TestKeeperFrozenServer(t *testing.T) {
 
 // Even the end of a call must not wait for a hung sound server.
 func TestKeeperStuck(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	_, r, stop := keep(t, device(s.PCM))
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	if err := s.Freeze(true); err != nil {

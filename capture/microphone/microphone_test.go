@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kioskd/capture/microphone"
+	"kioskd/capture/soundcard/soundtest"
 )
 
 // capture runs a microphone into a recorder; stop ends it and gives Run's error.
@@ -38,7 +39,7 @@ func capture(t *testing.T, device string) (mic *microphone.Microphone, r *record
 }
 
 func TestToneAndPace(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	mic, r, stop, _ := capture(t, s.PCM)
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	// Let the buffers between settle, then count three seconds.
@@ -67,7 +68,7 @@ func TestToneAndPace(t *testing.T) {
 }
 
 func TestStopIsQuick(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	_, r, stop, _ := capture(t, s.PCM)
 	r.wait(t, "sound", 5*time.Second, func(r *recorder) bool { return len(r.times) > 5 })
 	began := time.Now()
@@ -80,7 +81,7 @@ func TestStopIsQuick(t *testing.T) {
 }
 
 func TestServerKilled(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	_, r, _, ended := capture(t, s.PCM)
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	if err := s.Kill(); err != nil {
@@ -102,7 +103,7 @@ func TestServerKilled(t *testing.T) {
 
 // A put that breaks the rule and waits does not end the capture.
 func TestSlowReader(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	mic, err := microphone.Open(microphone.Config{Device: s.PCM})
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +132,7 @@ func TestSlowReader(t *testing.T) {
 }
 
 func TestOpenByName(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	dir := t.TempDir()
 	conf := `</usr/share/alsa/alsa.conf>
 pcm.nothing { type pulse server "unix:` + filepath.Join(dir, "no.sock") + `" }
@@ -178,7 +179,7 @@ func threads(t *testing.T) int {
 }
 
 func TestNoLeaks(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	cycle := func() {
 		_, r, stop, _ := capture(t, s.PCM)
 		r.wait(t, "sound", 5*time.Second, func(r *recorder) bool { return len(r.times) > 2 })

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kioskd/capture/microphone"
+	"kioskd/capture/soundcard/soundtest"
 )
 
 // The promise is that sound is back within three seconds of the server's return.
@@ -12,7 +13,7 @@ const backWithin = 3 * time.Second
 
 // A sound server that was killed in the middle of a capture and comes back.
 func TestKeeperServerKilled(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	_, r, _ := keep(t, device(s.PCM))
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	for range 10 {
@@ -33,7 +34,7 @@ func TestKeeperServerKilled(t *testing.T) {
 // One that hangs holds alsa-lib's calls for ever, also those that try to connect.
 // Another that takes its place is found though they never return.
 func TestKeeperServerReplaced(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	_, r, _ := keep(t, device(s.PCM))
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	for range 3 {
@@ -56,7 +57,7 @@ func TestKeeperServerReplaced(t *testing.T) {
 
 // A source that sleeps gives nothing and says nothing.
 func TestKeeperSuspendedSource(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	_, r, _ := keep(t, device(s.PCM))
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	if err := s.Suspend(true); err != nil {
@@ -72,7 +73,7 @@ func TestKeeperSuspendedSource(t *testing.T) {
 
 // A source that is taken away while its server goes on.
 func TestKeeperSourceLeaves(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	_, r, _ := keep(t, device(s.PCM))
 	r.wait(t, "tone", 5*time.Second, hearsTone)
 	if err := s.Leave(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"kioskd/capture/microphone"
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/capture/soundcard/alsatest"
+	"kioskd/capture/soundcard/soundtest"
 )
 
 // The back-off doubles up to a second; a poke ends a wait and begins it anew.
@@ -83,7 +84,7 @@ func told(t *testing.T, what string, c <-chan bool, want bool, limit time.Durati
 // A real sink that nobody plays on: its monitor gives exact zeros. A real source's
 // mute makes zeros of a tone, and is a switch besides.
 func TestKeeperSilenceAndSwitchOfAServer(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	began := time.Now()
 	_, silent, muted := words(t, pulsetest.SpeakerMonitor)
 	r, _, off := words(t, s.PCM)
@@ -113,7 +114,7 @@ func TestKeeperSilenceAndSwitchOfAServer(t *testing.T) {
 // On a card: both channels off, while the sound goes on as the card gives it; what
 // was told stands while the card is away.
 func TestKeeperSwitchOfACard(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	r, silent, muted := words(t, alsatest.Mono)
 	r.wait(t, "sound", 2*time.Second, hearsSound)
 	for _, s := range []struct{ left, right, muted bool }{{false, false, true}, {false, true, false}, {false, false, true}} {

@@ -11,6 +11,7 @@ import (
 
 	"kioskd/capture/soundcard"
 	"kioskd/capture/soundcard/alsatest"
+	"kioskd/capture/soundcard/soundtest"
 )
 
 func TestMixerNames(t *testing.T) {
@@ -57,7 +58,7 @@ func expect(t *testing.T, told <-chan bool, want bool) {
 
 // Muted is every channel off; the switch of the line input has no say.
 func TestSwitch(t *testing.T) {
-	c := plug(t)
+	c := soundtest.Card(t)
 	for _, device := range []string{alsatest.Mono, alsatest.Headset} {
 		told, stop := watched(t, device)
 		expect(t, told, false)
@@ -81,7 +82,7 @@ func TestSwitch(t *testing.T) {
 }
 
 func TestSwitchIsNotThere(t *testing.T) {
-	plug(t)
+	soundtest.Card(t)
 	for _, device := range []string{alsatest.Stereo, "no_such_ctl"} {
 		told, stop := watched(t, device)
 		if err := stop(); !errors.Is(err, soundcard.ErrNoSwitch) {
@@ -99,7 +100,7 @@ func TestSwitchIsNotThere(t *testing.T) {
 
 // A card that goes away ends the watch with the reason.
 func TestSwitchGoes(t *testing.T) {
-	c := plug(t)
+	c := soundtest.Card(t)
 	told, stop := watched(t, alsatest.Mono)
 	expect(t, told, false)
 	path := filepath.Join(filepath.Dir(c.ALSAConfig), "switches")
@@ -118,7 +119,7 @@ func TestSwitchGoes(t *testing.T) {
 
 // A watch that waits costs nothing.
 func TestSwitchDoesNotPoll(t *testing.T) {
-	plug(t)
+	soundtest.Card(t)
 	told, stop := watched(t, alsatest.Mono)
 	expect(t, told, false)
 	var before, after syscall.Rusage

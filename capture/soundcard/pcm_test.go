@@ -10,6 +10,7 @@ import (
 
 	"kioskd/capture/soundcard"
 	"kioskd/capture/soundcard/alsatest"
+	"kioskd/capture/soundcard/soundtest"
 )
 
 const rate = 48000
@@ -50,7 +51,7 @@ func hear(t *testing.T, p *soundcard.PCM, n int) (loud bool, err error) {
 }
 
 func TestCaptureRuns(t *testing.T) {
-	plug(t)
+	soundtest.Card(t)
 	for name, channels := range map[string]int{alsatest.Mono: 1, alsatest.Stereo: 2} {
 		p := open(t, name, soundcard.Capture)
 		began := time.Now()
@@ -70,7 +71,7 @@ func TestCaptureRuns(t *testing.T) {
 
 // Each fault, the errno that says it, alsa-lib's state after it, and what recovering brings.
 func TestStates(t *testing.T) {
-	c := plug(t)
+	c := soundtest.Card(t)
 	for _, tt := range []struct {
 		name        string
 		fault, then alsatest.Fault
@@ -112,7 +113,7 @@ func TestStates(t *testing.T) {
 
 // A program that does not come in time is told: the device's clock ran on.
 func TestSlowReaderOverruns(t *testing.T) {
-	plug(t)
+	soundtest.Card(t)
 	p := open(t, alsatest.Mono, soundcard.Capture)
 	late := time.NewTimer(time.Duration(p.Buffer+rate/10) * time.Second / rate)
 	<-late.C
@@ -122,7 +123,7 @@ func TestSlowReaderOverruns(t *testing.T) {
 }
 
 func TestStalledDeviceIsWaitedFor(t *testing.T) {
-	c := plug(t)
+	c := soundtest.Card(t)
 	p := open(t, alsatest.Mono, soundcard.Capture)
 	set(t, c, alsatest.Stalled)
 	for range 4 { // what was there before
@@ -142,7 +143,7 @@ func TestStalledDeviceIsWaitedFor(t *testing.T) {
 }
 
 func TestPlayback(t *testing.T) {
-	c := plug(t)
+	c := soundtest.Card(t)
 	p := open(t, alsatest.Mono, soundcard.Playback)
 	sound := make([]int16, 4800)
 	for i := range sound {
@@ -183,7 +184,7 @@ func TestPlayback(t *testing.T) {
 }
 
 func TestOpenErrorsAreNamed(t *testing.T) {
-	c := plug(t)
+	c := soundtest.Card(t)
 	for fault, want := range map[alsatest.Fault]error{
 		alsatest.Taken: soundcard.ErrBusy, alsatest.Forbidden: soundcard.ErrPermission, alsatest.Missing: soundcard.ErrNoDevice,
 	} {

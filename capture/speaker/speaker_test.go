@@ -7,72 +7,18 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"kioskd/capture/microphone"
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/capture/soundcard/alsatest"
+	"kioskd/capture/soundcard/soundtest"
 	"kioskd/capture/speaker"
 )
 
-// TestMain gives libpulse a home of its own: it leaves links in the user's.
-func TestMain(m *testing.M) {
-	home, err := os.MkdirTemp("", "spk")
-	if err != nil {
-		panic(err)
-	}
-	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "PULSE_RUNTIME_PATH"} {
-		if err := os.Setenv(name, home); err != nil {
-			panic(err)
-		}
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if err := os.RemoveAll(home); err != nil {
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
-
-func server(t *testing.T) *pulsetest.Server {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "spk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s, err := pulsetest.Start(ctx, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-		cancel()
-		os.RemoveAll(dir)
-	})
-	for _, kv := range s.Env() {
-		k, v, _ := strings.Cut(kv, "=")
-		t.Setenv(k, v)
-	}
-	return s
-}
-
-func card(t *testing.T) *alsatest.Card {
-	t.Helper()
-	c, err := alsatest.New(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("ALSA_CONFIG_PATH", c.ALSAConfig)
-	return c
-}
+func TestMain(m *testing.M) { soundtest.Main(m) }
 
 // ear listens to what the speaker plays.
 type ear struct {
@@ -170,7 +116,7 @@ func biggestStep(pcm []int16) (most int) {
 // What the far end of a real sound server hears: the tone, as long as it should be,
 // and no click.
 func TestToneIsHeard(t *testing.T) {
-	server(t)
+	soundtest.Server(t)
 	for _, tt := range []struct {
 		hertz int
 		d     time.Duration
@@ -217,7 +163,7 @@ func played(t *testing.T, c *alsatest.Card) []int16 {
 // To the sample: all of the tone is handed over, mono and stereo, longer or shorter
 // than the device's buffer.
 func TestToneIsWhole(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	for name, channels := range map[string]int{alsatest.Mono: 1, alsatest.Stereo: 2} {
 		for _, d := range []time.Duration{300 * time.Millisecond, 7 * time.Millisecond, time.Nanosecond} {
 			if err := os.RemoveAll(c.Played); err != nil {
@@ -248,7 +194,7 @@ func TestToneIsWhole(t *testing.T) {
 
 // An underrun loses what was in the device and no more.
 func TestUnderrunIsRecovered(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	ended := make(chan error, 1)
 	go func() { ended <- speaker.PlayTone(t.Context(), alsatest.Mono, 480, 600*time.Millisecond) }()
 	for range 3 {
@@ -267,7 +213,7 @@ func TestUnderrunIsRecovered(t *testing.T) {
 }
 
 func TestErrorsAreNamed(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	for fault, want := range map[alsatest.Fault]error{
 		alsatest.Taken: speaker.ErrBusy, alsatest.Forbidden: speaker.ErrPermission, alsatest.Missing: speaker.ErrNoDevice,
 		alsatest.Unplugged: speaker.ErrGone, alsatest.Lost: speaker.ErrGone, alsatest.Stalled: speaker.ErrStalled,
@@ -315,7 +261,7 @@ func TestErrorsAreNamed(t *testing.T) {
 
 // The end of ctx ends it within 200 ms, whatever the device does.
 func TestStopIsQuick(t *testing.T) {
-	c := card(t)
+	c := soundtest.Card(t)
 	s := map[string]alsatest.Fault{"plays": alsatest.Works, "stalls": alsatest.Stalled, "hangs": alsatest.Hangs, "opens": alsatest.HangsOpen, "closes": alsatest.HangsClose}
 	for name, fault := range s {
 		first := alsatest.Works
@@ -356,7 +302,7 @@ func TestStopIsQuick(t *testing.T) {
 
 // A sound server that hangs is not waited for, and one that dies is told of.
 func TestServerInTrouble(t *testing.T) {
-	s := server(t)
+	s := soundtest.Server(t)
 	ended := make(chan error, 1)
 	play := func() { ended <- speaker.PlayTone(t.Context(), pulsetest.Speaker, 480, 2*time.Second) }
 	go play()

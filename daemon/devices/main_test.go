@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +19,7 @@ import (
 	"kioskd/capture/microphone/pulsetest"
 	"kioskd/cmd/fakecam/camctl"
 	"kioskd/cmd/fakecam/camns"
+	"kioskd/cmd/fakecam/camns/camtest"
 	"kioskd/configs"
 	"kioskd/configs/words"
 	"kioskd/daemon/health"
@@ -30,56 +28,11 @@ import (
 
 // The tests of this package use real V4L2 calls against cmd/fakecam. TestMain builds it
 // and starts the test binary once more in a mount namespace with devices of its own.
-const fakecamEnv = "DEVICES_TEST_FAKECAM"
-
 const wait = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	if os.Getenv(fakecamEnv) != "" {
-		if err := camns.Setup(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		goleak.VerifyTestMain(m)
-	}
-	code, err := rerun()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "cannot test the devices:", err)
-	}
-	os.Exit(code)
-}
-
-// rerun runs this binary again in the namespace and gives its exit code.
-func rerun() (int, error) {
-	if os.Geteuid() != 0 {
-		return 1, errors.New("run the tests as root: fakecam mounts a filesystem")
-	}
-	dir, err := os.MkdirTemp("", "devices-test")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	bin := filepath.Join(dir, "fakecam")
-	if built := os.Getenv("KIOSKD_BIN"); built != "" { // make has built it
-		bin = filepath.Join(built, "fakecam")
-	} else if out, err := exec.Command("go", "build", "-o", bin, "kioskd/cmd/fakecam").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("cannot build fakecam: %w\n%s", err, out)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return 1, err
-	}
-	cmd := exec.Command(self, os.Args[1:]...)
-	cmd.Env = append(os.Environ(), fakecamEnv+"="+bin, "HOME="+dir, "XDG_CONFIG_HOME="+dir, "PULSE_RUNTIME_PATH="+dir)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	err = cmd.Run()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return max(exit.ExitCode(), 1), nil
-	} else if err != nil {
-		return 1, err
-	}
-	return 0, nil
+	camtest.Enter()
+	goleak.VerifyTestMain(m)
 }
 
 // plugIn starts a fakecam with n cameras in the namespace's /dev.
@@ -87,7 +40,7 @@ func plugIn(t *testing.T, n int, args ...string) *camctl.Process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
-	p, err := camctl.Start(ctx, os.Getenv(fakecamEnv), append([]string{"-n", fmt.Sprint(n)}, args...)...)
+	p, err := camctl.Start(ctx, camtest.Fakecam(), append([]string{"-n", fmt.Sprint(n)}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

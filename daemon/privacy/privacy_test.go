@@ -18,6 +18,7 @@ import (
 	"kioskd/cmd/clinicsim/sim"
 	"kioskd/cmd/fakecam/camctl"
 	"kioskd/cmd/fakecam/camns"
+	"kioskd/cmd/fakecam/camns/camtest"
 	"kioskd/configs"
 	"kioskd/daemon"
 	"kioskd/daemon/api/apitype"
@@ -80,7 +81,7 @@ func start(t *testing.T) *kiosk {
 			t.Logf("the last commands:\n%s\nthe daemon's last lines:\n%s", strings.Join(k.journal, "\n"), log)
 		}
 	})
-	if k.cams, err = camctl.Start(t.Context(), os.Getenv(fakecamEnv), "-n", fmt.Sprint(cameras), "-log", ""); err != nil {
+	if k.cams, err = camctl.Start(t.Context(), camtest.Fakecam(), "-n", fmt.Sprint(cameras), "-log", ""); err != nil {
 		t.Fatal(err)
 	}
 	sound, err := pulsetest.Start(ctx, filepath.Join(dir, "snd"))
