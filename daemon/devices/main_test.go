@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +15,6 @@ import (
 
 	"kioskd/capture/camera"
 	"kioskd/capture/microphone"
-	"kioskd/capture/microphone/pulsetest"
 	"kioskd/cmd/fakecam/camctl"
 	"kioskd/cmd/fakecam/camns"
 	"kioskd/cmd/fakecam/camns/camtest"
@@ -50,34 +48,6 @@ func plugIn(t *testing.T, n int, args ...string) *camctl.Process {
 		}
 	})
 	return p
-}
-
-// soundServer starts a PulseAudio with a microphone that hums, and points this
-// process's alsa-lib at it.
-func soundServer(t *testing.T) *pulsetest.Server {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "snd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s, err := pulsetest.Start(ctx, dir)
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-		cancel()
-		_ = os.RemoveAll(dir)
-	})
-	for _, kv := range s.Env() {
-		k, v, _ := strings.Cut(kv, "=")
-		t.Setenv(k, v)
-	}
-	return s
 }
 
 // kiosk is Devices over a real store, and what they told.

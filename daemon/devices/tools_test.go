@@ -12,6 +12,7 @@ import (
 
 	"kioskd/capture/camera"
 	"kioskd/capture/microphone/pulsetest"
+	"kioskd/capture/soundcard/soundtest"
 	"kioskd/cmd/fakecam/blocks"
 	"kioskd/cmd/fakecam/camctl"
 	"kioskd/configs"
@@ -176,7 +177,7 @@ func TestSessionTakesTheCamera(t *testing.T) {
 }
 
 func TestLevel(t *testing.T) {
-	s := soundServer(t)
+	s := soundtest.Server(t)
 	k := newKiosk(t, withSound(s.PCM))
 	k.Report()
 	id := s.PCM + "-mic"
@@ -255,7 +256,7 @@ func TestLevel(t *testing.T) {
 
 // A tone is played on the speaker, and shown so long.
 func TestTone(t *testing.T) {
-	soundServer(t)
+	soundtest.Server(t)
 	k := newKiosk(t, func(cfg *configs.Config) { cfg.Speaker.Device = pulsetest.Speaker })
 	k.Report()
 	const id = pulsetest.Speaker + "-speaker"
@@ -284,7 +285,7 @@ func TestTone(t *testing.T) {
 
 // Who cannot be written to ends it.
 func TestLevelOfAReaderThatIsGone(t *testing.T) {
-	s := soundServer(t)
+	s := soundtest.Server(t)
 	k := newKiosk(t, withSound(s.PCM))
 	k.Report()
 	gone := errors.New("gone")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kioskd/capture"
+	"kioskd/capture/soundcard/soundtest"
 	"kioskd/cmd/fakecam/camctl"
 	"kioskd/daemon/api/apitype"
 )
@@ -36,7 +37,7 @@ func (r *running) stop() {
 // A trial has the camera give pictures and the microphone sound, for a check and shown
 // to nobody, and lets both go.
 func TestTrial(t *testing.T) {
-	sound := soundServer(t)
+	sound := soundtest.Server(t)
 	cams := plugIn(t, 1)
 	k := newKiosk(t, realCameras, withSound(sound.PCM))
 	id := k.names(1)[0]

@@ -112,7 +112,7 @@ func reloadInCall(ctx context.Context, l *lab) (string, error) {
 	if err := l.begin(ctx); err != nil {
 		return "", err
 	}
-	if err := pause(ctx, time.Second); err != nil {
+	if err := promise.Pause(ctx, time.Second); err != nil {
 		return "", err
 	}
 	least, longest := 0.95, 150*time.Millisecond
@@ -168,7 +168,7 @@ func inCall(ctx context.Context, l *lab) (figures string, err error) {
 	if err := l.begin(ctx); err != nil {
 		return "", err
 	}
-	if err := pause(ctx, 10*time.Second); err != nil {
+	if err := promise.Pause(ctx, 10*time.Second); err != nil {
 		return "", err
 	}
 	pid, err := l.unit.pid(ctx)
@@ -210,5 +210,5 @@ func (l *lab) reload(ctx context.Context, round int) error {
 	if err := l.unit.do(ctx, verb, more...); err != nil {
 		return err
 	}
-	return pause(ctx, 500*time.Millisecond)
+	return promise.Pause(ctx, 500*time.Millisecond)
 }

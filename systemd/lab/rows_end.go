@@ -164,7 +164,7 @@ func (k *knocks) knock(ctx context.Context, every time.Duration) {
 		if c != nil {
 			_ = c.Close()
 		}
-		if every > 0 && pause(ctx, every) != nil {
+		if every > 0 && promise.Pause(ctx, every) != nil {
 			return
 		}
 	}

@@ -118,7 +118,7 @@ func mended(ctx context.Context, l *lab) (string, error) {
 	if err := l.unit.do(ctx, "restart", "--no-block"); err != nil {
 		return "", err
 	}
-	if err := pause(ctx, look); err != nil {
+	if err := promise.Pause(ctx, look); err != nil {
 		return "", err
 	}
 	after, err := l.unit.show(ctx, "NRestarts", "StatusText", "ActiveState")

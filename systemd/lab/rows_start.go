@@ -215,14 +215,14 @@ func idle(ctx context.Context, l *lab) (string, error) {
 	}
 	pid, err := l.unit.active(ctx, 0, 10*time.Second)
 	if err == nil {
-		err = pause(ctx, 3*time.Second) // the look at the devices is the start's
+		err = promise.Pause(ctx, 3*time.Second) // the look at the devices is the start's
 	}
 	if err != nil {
 		return "", err
 	}
 	_, before, err := usage(pid)
 	if err == nil {
-		err = pause(ctx, look)
+		err = promise.Pause(ctx, look)
 	}
 	if err != nil {
 		return "", err

@@ -87,18 +87,6 @@ func (u unit) active(ctx context.Context, but int, within time.Duration) (pid in
 	return pid, err
 }
 
-// pause waits.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // microseconds reads a property of systemd's that is a time.
 func microseconds(p map[string]string, name string) (time.Duration, error) {
 	n, err := strconv.ParseInt(p[name], 10, 64)

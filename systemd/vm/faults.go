@@ -64,7 +64,7 @@ func (r *rig) told(ctx context.Context, at time.Time) (string, error) {
 		if took > within {
 			return "", fmt.Errorf("no condition said within %v what is wrong with the camera", within)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := promise.Pause(ctx, 50*time.Millisecond); err != nil {
 			return "", err
 		}
 	}
@@ -116,7 +116,7 @@ func (r *rig) bothBack(ctx context.Context) ([]string, error) {
 		if err != nil || len(ids) >= 2 || time.Now().After(last) {
 			return ids, err
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := promise.Pause(ctx, 100*time.Millisecond); err != nil {
 			return ids, err
 		}
 	}
@@ -142,7 +142,7 @@ func (r *rig) camera(ctx context.Context) (string, error) {
 		if time.Now().After(last) {
 			return "", fmt.Errorf("cannot break the camera: open is %q", node)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := promise.Pause(ctx, 50*time.Millisecond); err != nil {
 			return "", err
 		}
 	}
@@ -183,7 +183,7 @@ func (r *rig) breaks(ctx context.Context, controls ...string) (time.Duration, er
 	}
 	last := time.Now()
 	// What is in flight may still show.
-	if err := pause(ctx, time.Second); err != nil {
+	if err := promise.Pause(ctx, time.Second); err != nil {
 		return 0, err
 	}
 	if _, err := r.far.Await(ctx, farside.Live, last.Add(time.Second), liveLimit().allowed); err != nil {
@@ -286,7 +286,7 @@ func (r *rig) unload(ctx context.Context, driver string) error {
 		if err == nil || time.Now().After(last) {
 			return err
 		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
+		if err := promise.Pause(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -305,7 +305,7 @@ func (r *rig) listed(ctx context.Context, kind string, want []string) (time.Dura
 		if took > listLimit().allowed {
 			return took, fmt.Errorf("the list has the %ss %q, and not %q", kind, ids, want)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := promise.Pause(ctx, 50*time.Millisecond); err != nil {
 			return took, err
 		}
 	}

@@ -84,21 +84,9 @@ func underSystemd(ctx context.Context, r *rig) (string, error) {
 		if time.Now().After(last) {
 			return "", fmt.Errorf("kioskd.service is %q after %v", p["ActiveState"], within)
 		}
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := promise.Pause(ctx, 500*time.Millisecond); err != nil {
 			return "", err
 		}
-	}
-}
-
-// pause waits.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -156,7 +144,7 @@ func (r *rig) microphoneOfCard(ctx context.Context) (string, error) {
 		if strings.Contains(mic, "aloop") || time.Now().After(last) {
 			return mic, nil
 		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
+		if err := promise.Pause(ctx, 200*time.Millisecond); err != nil {
 			return "", err
 		}
 	}
@@ -208,7 +196,7 @@ func steady(ctx context.Context, r *rig) (string, error) {
 	const leastPictures, leastTone = 5.0, 0.5
 	began := time.Now()
 	pictures, tone, quiet := r.far.Count(farside.Live), r.far.Count(farside.Tone), r.far.Count(farside.Quiet)
-	if err := pause(ctx, look); err != nil {
+	if err := promise.Pause(ctx, look); err != nil {
 		return "", err
 	}
 	took := time.Since(began).Seconds()
@@ -255,7 +243,7 @@ func (r *rig) closed(ctx context.Context, prefix string, since time.Time, within
 		if took > within {
 			return took, fmt.Errorf("still open after %s: %v", promise.MS(took), list)
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := promise.Pause(ctx, 20*time.Millisecond); err != nil {
 			return took, err
 		}
 	}
@@ -284,7 +272,7 @@ func videoOff(ctx context.Context, r *rig) (string, error) {
 		return figures, err
 	}
 	// Pictures that were on their way come before the slate, none may come after it.
-	if err := pause(ctx, time.Second); err != nil {
+	if err := promise.Pause(ctx, time.Second); err != nil {
 		return figures, err
 	}
 	figures += fmt.Sprintf(", slate after %s", promise.MS(slate))
