@@ -141,34 +141,15 @@ func (p *Prober) ask(path string, link stableName, controls bool) *Info {
 	return &a.info
 }
 
-// Of a device that has just come the node, its links and what sysfs says come one
-// after the other.
-const (
-	freshFor = 3 * time.Second
-	whoTries = 8
-	whoEvery = 50 * time.Millisecond
-)
-
-// who asks sysfs whose node this is. Of one that has just come the same has to be said
-// twice: else the camera could have another name for one look.
+// who asks sysfs whose node this is. The kernel fills sysfs before it makes the node
+// (device_add in drivers/base/core.c), so one look is enough.
 func (p *Prober) who(path string) identity {
-	var name unix.Stat_t // of the entry itself: a link to a node is as young as its link
-	fresh := unix.Lstat(path, &name) == nil && time.Since(time.Unix(name.Ctim.Unix())) < freshFor
-	var last identity
-	for try := 1; ; try++ {
-		var st unix.Stat_t
-		if unix.Stat(path, &st) != nil {
-			return identity{}
-		}
-		id, _ := readIdentity(p.sys, unix.Major(st.Rdev), unix.Minor(st.Rdev))
-		settled := try > 1 && id == last && (id.vendor == "" || id.serial != "" || try > 3)
-		if !fresh || try == whoTries || settled && id != (identity{}) {
-			return id
-		}
-		last = id
-		wait := time.NewTimer(whoEvery)
-		<-wait.C
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return identity{}
 	}
+	id, _ := readIdentity(p.sys, unix.Major(st.Rdev), unix.Minor(st.Rdev))
+	return id
 }
 
 // probe opens the node and gives what it says; false for what is no camera or is

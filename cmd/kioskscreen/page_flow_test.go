@@ -325,10 +325,10 @@ func TestPageSeveralPeople(t *testing.T) {
 	for _, id := range []string{"clinician-1", "second-1", "interpreter-1"} {
 		far.refuse("POST /v1/views/remote/"+id, apitype.NewProblem(404, "not_found", "cannot", "wait"))
 	}
-	frames := eval[int](p, `window.kiosk.remote.frames`)
 	far.stop()
 	far.studio.hangUp()
 	p.wait(`document.body.dataset.link === "lost"`)
+	lost := eval[float64](p, `performance.now()`)
 	far.reset()
 	far.start()
 	far.await("POST", "/v1/views/remote/second-1")
@@ -336,9 +336,9 @@ func TestPageSeveralPeople(t *testing.T) {
 		far.refuse("POST /v1/views/remote/"+id, nil)
 	}
 	back := time.Now()
-	p.wait(fmt.Sprintf(`window.kiosk.remote.frames > %d && window.kiosk.remotes["second-1"].live`, frames))
+	p.wait(fmt.Sprintf(`["clinician-1", "second-1"].every((id) => window.kiosk.remotes[id].shownSince > %f)`, lost))
 	t.Logf("participants known again -> pictures after %d ms", time.Since(back).Milliseconds())
-	p.wait(`window.kiosk.remotes["interpreter-1"].audio?.rms > 0.05`)
+	p.wait(fmt.Sprintf(`window.kiosk.remotes["interpreter-1"].lastSound > %f && window.kiosk.remotes["interpreter-1"].audio?.rms > 0.05`, lost))
 
 	// One leaves: his view and his name go with him.
 	far.reset()

@@ -16,10 +16,6 @@ import (
 // makes a node, changes its owner and its mode and puts links beside it.
 const settleFor = 100 * time.Millisecond
 
-// lookAgain is when a change is told once more: what the kernel says of a device (sysfs)
-// can be later than its node.
-const lookAgain = time.Second
-
 // watchFolder tells of every change of a folder's entries whose names begin with
 // prefix, of their owners and modes (inotify(7)), until ctx ends. It is how a
 // second camera that nobody uses yet is noticed when it comes, goes, or may be used.
@@ -43,13 +39,6 @@ func watchFolder(ctx context.Context, dir, prefix string, changed func()) error 
 	events := make([]byte, 4096)
 	for {
 		n, err := file.Read(events)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if err := file.SetReadDeadline(time.Time{}); err != nil {
-				return watchEnd(ctx, dir, err)
-			}
-			changed()
-			continue
-		}
 		if err != nil {
 			return watchEnd(ctx, dir, err)
 		}
@@ -63,9 +52,6 @@ func watchFolder(ctx context.Context, dir, prefix string, changed func()) error 
 			return watchEnd(ctx, dir, err)
 		}
 		changed()
-		if err := file.SetReadDeadline(time.Now().Add(lookAgain)); err != nil {
-			return watchEnd(ctx, dir, err)
-		}
 	}
 }
 

@@ -119,7 +119,7 @@ func (s *Server) registerAll() error {
 
 func (s *Server) lookup(r request) {
 	for i, e := range s.entries {
-		name, _, present := e.File.Node()
+		name, minor, present := e.File.Node()
 		if r.Node != rootNode || name != r.Name || !present {
 			continue
 		}
@@ -127,7 +127,13 @@ func (s *Server) lookup(r request) {
 		if s.procs.statting(r.Tid) {
 			node++
 		}
-		s.ok(r, word(40, node), s.attr(node)) // entry_valid = attr_valid = 0
+		out := word(40, node) // struct fuse_entry_out; entry_valid = attr_valid = 0
+		if node != fileNode(i) {
+			// The kernel never renews the device number of an inode that it knows. Another
+			// generation is another inode to it.
+			binary.NativeEndian.PutUint64(out[8:], uint64(minor))
+		}
+		s.ok(r, out, s.attr(node))
 		return
 	}
 	s.fail(r, unix.ENOENT)
