@@ -42,6 +42,13 @@ func (f *Flow) Stats() Stats {
 	return s
 }
 
+// RTT is the time there and back, smoothed; 0 where that is not known.
+func (f *Flow) RTT() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.est.RTT()
+}
+
 // A picture's packets have so many bytes of headers each, and there is at least one.
 const (
 	videoHeaders = perPacket + 12 + 20

@@ -16,9 +16,9 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/webrtc/v4"
 
+	"kioskd/daemon/room/missing"
 	"kioskd/daemon/room/paced"
 )
 
@@ -142,19 +142,12 @@ func NewPaced(o Options) (*webrtc.PeerConnection, *paced.Flow, error) {
 		rate := cmp.Or(o.VideoRate, defaultVideoRate)
 		most := rate*5/4 + besides
 		flow = paced.New(paced.Config{Start: min(startRate, most), Max: most})
-		registry.Add(flow) // first: what it holds back has been through all others
+		registry.Add(flow)                  // first: what it holds back has been through all others
+		registry.Add(missing.New(flow.RTT)) // asks for what we lost; the flow resends what the far side lost
 	}
-	// Asks for what we lost; the flow resends what the far side lost. Reports:
-	// RTT and lip sync. TWCC feedback: without it the far side's estimate stays
-	// at its start value.
+	// Reports: RTT and lip sync. TWCC feedback: without it the far side's estimate
+	// stays at its start value.
 	for _, configure := range []func() error{
-		func() error {
-			asks, err := nack.NewGeneratorInterceptor()
-			if err == nil {
-				registry.Add(asks)
-			}
-			return err
-		},
 		func() error { return webrtc.ConfigureRTCPReports(registry) },
 		func() error { return webrtc.ConfigureTWCCSender(media, registry) },
 	} {
