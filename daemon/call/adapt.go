@@ -100,24 +100,37 @@ func (p *participants) flows(into []*paced.Flow) []*paced.Flow {
 }
 
 // Loss that the sound is to live with: it rises with a report and sinks slowly, for
-// reports come every few seconds and loss in bursts.
+// loss comes in bursts. A browser reports of sound each 5 s, but of pictures, which go
+// the same way, each second.
 const (
 	soundLossMost = 30
-	soundLossFade = 0.85 // a report
+	soundLossFade = 0.85 // a report of sound
+	videoLossFade = 0.8  // a report of pictures
 )
 
-// soundLoss notes what share of our sound a participant lost, and gives the percent
-// that Opus should expect for all who are there.
-func (p *participants) soundLoss(id string, lost float64) int {
+// lossSeen is what share of our packets a participant lost, smoothed, by kind.
+type lossSeen struct{ sound, video float64 }
+
+func (l *lossSeen) note(kind string, lost float64) {
+	if kind == "audio" {
+		l.sound = max(lost, l.sound*soundLossFade)
+	} else {
+		l.video = max(lost, l.video*videoLossFade)
+	}
+}
+
+// soundLoss notes what share of our packets of a kind a participant lost, and gives the
+// percent that Opus should expect for all who are there.
+func (p *participants) soundLoss(id, kind string, lost float64) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	worst := 0.0
 	for i, who := range p.byID {
 		if i == id {
-			who.soundLoss = max(lost, who.soundLoss*soundLossFade)
+			who.loss.note(kind, lost)
 		}
 		if !who.gone.Load() {
-			worst = max(worst, who.soundLoss)
+			worst = max(worst, who.loss.sound, who.loss.video)
 		}
 	}
 	return min(int(100*worst+0.5), soundLossMost)

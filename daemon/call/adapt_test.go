@@ -76,18 +76,28 @@ func TestSoundLoss(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.soundLoss("a", 0.1)
-	if got := p.soundLoss("b", 0.02); got != 10 {
+	p.soundLoss("a", "audio", 0.1)
+	if got := p.soundLoss("b", "audio", 0.02); got != 10 {
 		t.Errorf("two with 10 and 2 %% give %d", got)
 	}
-	if got := p.soundLoss("a", 0); got < 5 || got >= 10 {
+	if got := p.soundLoss("a", "audio", 0); got < 5 || got >= 10 {
 		t.Errorf("a report without loss after 10 %% gives %d", got)
 	}
 	p.get("a").gone.Store(true)
-	if got := p.soundLoss("b", 0.02); got != 2 {
+	if got := p.soundLoss("b", "audio", 0.02); got != 2 {
 		t.Errorf("with the worse one gone it is %d", got)
 	}
-	if got := p.soundLoss("b", 1); got != soundLossMost {
+	// Pictures go the same way, and are reported of five times as often.
+	if got := p.soundLoss("b", "video", 0.07); got != 7 {
+		t.Errorf("7 %% of the pictures' packets lost give %d", got)
+	}
+	for range 10 {
+		p.soundLoss("b", "video", 0)
+	}
+	if got := p.soundLoss("b", "audio", 0.02); got != 2 {
+		t.Errorf("10 s after it they give %d", got)
+	}
+	if got := p.soundLoss("b", "audio", 1); got != soundLossMost {
 		t.Errorf("everything lost gives %d", got)
 	}
 }

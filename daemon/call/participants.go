@@ -103,8 +103,8 @@ type participant struct {
 	media   atomic.Uint64 // RTP packets of connections that were not given up
 	path    path
 	// flow is the way to it; nil before there is one.
-	flow      atomic.Pointer[paced.Flow]
-	soundLoss float64 // share, smoothed; of participants.mu
+	flow atomic.Pointer[paced.Flow]
+	loss lossSeen // of participants.mu
 }
 
 // maxParticipants bounds the people of one call, those who left and may come
@@ -193,9 +193,7 @@ func (c *Call) roomEvent(attempt int, l *ladder.Ladder, e room.Event) {
 	case room.PathMeasured:
 		if p := c.peers.get(e.ID); p != nil {
 			p.path.note(e)
-			if e.Kind == "audio" {
-				c.audio.expect(c.peers.soundLoss(e.ID, e.Lost))
-			}
+			c.audio.expect(c.peers.soundLoss(e.ID, e.Kind, e.Lost))
 		}
 	case room.FlowOpened:
 		if p := c.peers.get(e.ID); p != nil {
