@@ -11,8 +11,11 @@ const (
 	// receiver. Who cannot take even that gets sound and what pictures get through,
 	// and does not spoil the others' picture.
 	leastVideo = 90_000
-	// Sizes follow the rate down at once and up with patience: each change is a keyframe.
+	// Sizes follow the rate with patience, because each change is a keyframe: a queue that
+	// is given room to empty is over soon. Down to less than half they go at once.
 	sizeDown  = 0.85
+	sizeLow   = 800 * time.Millisecond
+	sizeHalf  = 0.5
 	sizeUp    = 1.2
 	sizeAfter = 1500 * time.Millisecond
 	// holdAfter is how old the oldest waiting picture may be before new ones are left
@@ -69,10 +72,17 @@ func (v *videoSender) aim(target int) {
 
 // size chooses the rate that pictures are sized for.
 func (v *videoSender) size(target int, now time.Time) {
+	rate, sized := float64(target), float64(v.sizedFor)
+	low := rate < sizeDown*sized
+	if !low {
+		v.lowSince = time.Time{}
+	} else if v.lowSince.IsZero() {
+		v.lowSince = now
+	}
 	switch {
-	case v.sizedFor == 0 || float64(target) < sizeDown*float64(v.sizedFor):
-		v.sizedFor, v.sizedAt = target, now
-	case float64(target) < sizeUp*float64(v.sizedFor) && (target < v.configured() || v.sizedFor == target):
+	case v.sizedFor == 0 || rate < sizeHalf*sized || low && now.Sub(v.lowSince) >= sizeLow:
+		v.sizedFor, v.sizedAt, v.lowSince = target, now, time.Time{}
+	case rate < sizeUp*sized && (target < v.configured() || v.sizedFor == target):
 		v.sizedAt = now
 	case now.Sub(v.sizedAt) >= sizeAfter:
 		v.sizedFor, v.sizedAt = target, now

@@ -22,8 +22,8 @@ func limitedSender(t *testing.T) *videoSender {
 	return v
 }
 
-// TestSizeFollowsTheRate: down at once, up after a while, and not at every wobble: each
-// change of size is a keyframe.
+// TestSizeFollowsTheRate: to less than half at once, else after a while, up later still,
+// and not at every wobble: each change of size is a keyframe.
 func TestSizeFollowsTheRate(t *testing.T) {
 	v, now := limitedSender(t), time.Unix(1000, 0)
 	for _, step := range []struct {
@@ -34,7 +34,14 @@ func TestSizeFollowsTheRate(t *testing.T) {
 		{0, 1_000_000, 1_000_000},
 		{time.Second, 900_000, 1_000_000},          // a wobble
 		{time.Second, 400_000, 400_000},            // at once
-		{100 * time.Millisecond, 200_000, 200_000}, // and again
+		{100 * time.Millisecond, 260_000, 400_000}, // a queue that empties
+		{sizeLow / 2, 380_000, 400_000},            // and is over
+		{sizeLow, 300_000, 400_000},                // another
+		{sizeLow, 300_000, 300_000},                // which is none
+		{100 * time.Millisecond, 140_000, 140_000}, // at once
+		{100 * time.Millisecond, 300_000, 140_000}, // not yet
+		{sizeLow, 200_000, 140_000},                // nor by now
+		{sizeAfter - sizeLow, 200_000, 200_000},    // but now
 		{100 * time.Millisecond, 230_000, 200_000}, // a wobble
 		{100 * time.Millisecond, 300_000, 200_000}, // not yet
 		{sizeAfter, 300_000, 300_000},              // by now

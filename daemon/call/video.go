@@ -66,6 +66,7 @@ type videoSender struct {
 	paths    []*paced.Flow
 	sizedFor int // bit/s
 	sizedAt  time.Time
+	lowSince time.Time // the rate is below what they are sized for; zero: it is not
 
 	wantKey atomic.Bool
 	scene   atomic.Bool // see newScene

@@ -20,6 +20,7 @@ const (
 	// capShare of what was acknowledged is the most that is believed; the promise is 1.5.
 	capShare  = 1.4
 	backOff   = 0.9  // of what gets through, after a queue was seen (gcc-02, section 5.5, has 0.85; Send empties it here)
+	paused    = 1.15 // an encoder's half seconds differ by so much
 	growth    = 0.08 // a second, far from the last congestion
 	probeCost = 0.97 // the same, where it was a probe that made the queue
 	filled    = 0.92 // of the rate at which a probe that was too fast came through
@@ -209,7 +210,7 @@ func (e *Estimator) update(now time.Time) {
 	standing := e.delay.standing() && now.Sub(e.stood) > standingEvery
 	switch {
 	case (verdict == over || standing) && now.Sub(e.reacted) > reactEvery+e.rtt:
-		e.fall(backOff*e.acked.rate(), now)
+		e.fall(backOff*e.carried(now), now)
 		if standing {
 			e.stood = now
 		}
@@ -221,6 +222,13 @@ func (e *Estimator) update(now time.Time) {
 	}
 	e.judgeProbe(now)
 	e.bound(now)
+}
+
+// carried is what the path carries: what came through in the last half second, or lately
+// where an encoder's pause explains the difference.
+func (e *Estimator) carried(now time.Time) float64 {
+	r := e.acked.rate()
+	return max(r, min(e.acked.proof(now), r*paused))
 }
 
 func (e *Estimator) fall(to float64, now time.Time) {
