@@ -2,6 +2,7 @@
 package units
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,9 +46,31 @@ func TestBrowserGetsTheFileAndNoSecret(t *testing.T) {
 	if last := args[len(args)-1]; last != "file://"+launch || strings.Contains(out.String(), "s3cr3t") {
 		t.Errorf("the browser got %q", args)
 	}
-	for _, want := range []string{"--kiosk", "--no-first-run", "--autoplay-policy=no-user-gesture-required"} {
+	for _, want := range []string{
+		"--kiosk", "--no-first-run", "--autoplay-policy=no-user-gesture-required",
+		"--password-store=basic", "--disable-features=Translate", // each would ask the patient something
+	} {
 		if !strings.Contains(out.String(), want+"\n") {
 			t.Errorf("the browser got no %s", want)
+		}
+	}
+}
+
+// The browser ignores a switch that it does not know, without a word.
+func TestBrowserKnowsItsSwitches(t *testing.T) {
+	const chromium = "/usr/lib/chromium/chromium"
+	program, err := os.ReadFile(chromium)
+	if err != nil {
+		t.Fatalf("cannot look for the switches (make setup installs chromium): %v", err)
+	}
+	_, command, _ := strings.Cut(read(t, "lib/kiosk-browser"), "\nexec ")
+	switches := regexp.MustCompile(`--([a-z][a-z-]*)`).FindAllStringSubmatch(command, -1)
+	if len(switches) < 10 {
+		t.Errorf("the switches are %q", switches)
+	}
+	for _, s := range switches {
+		if !bytes.Contains(program, []byte("\x00"+s[1]+"\x00")) {
+			t.Errorf("chromium does not know --%s", s[1])
 		}
 	}
 }
