@@ -110,6 +110,23 @@ func TestUnitsNeverGiveUp(t *testing.T) {
 	}
 }
 
+// A group of devices is allowed only when its module is loaded before the unit starts.
+func TestAllowedGroupsAreLoaded(t *testing.T) {
+	modules := map[string]string{"video4linux": "videodev", "alsa": "snd"} // name in /proc/devices -> module
+	service := read(t, "kioskd.service")
+	groups := regexp.MustCompile(`(?m)^DeviceAllow=(?:char|block)-(\S+)`).FindAllStringSubmatch(service, -1)
+	if len(groups) != len(modules) {
+		t.Errorf("the service allows %q", groups)
+	}
+	for _, g := range groups {
+		for _, key := range []string{"Wants", "After"} {
+			if !regexp.MustCompile(`(?m)^` + key + `=(.* )?modprobe@` + modules[g[1]] + `\.service( |$)`).MatchString(service) {
+				t.Errorf("%s= does not have the module of %s", key, g[1])
+			}
+		}
+	}
+}
+
 // The interface's address has to be one that no network uses, and brings no route.
 func TestKiosk0sAddress(t *testing.T) {
 	if text := read(t, "lib/kiosk0"); !strings.Contains(text, "192.0.0.8/32") || strings.Contains(text, "ip route") {
