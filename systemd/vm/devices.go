@@ -128,3 +128,30 @@ func (r *rig) opened(ctx context.Context, paths []string, flags ...string) (map[
 	}
 	return by, err
 }
+
+// freshRules has the package installed for the first time on a kiosk that runs: what
+// the desktop's user may do with plugged cameras goes, and their names by place come.
+func freshRules(ctx context.Context, r *rig) (string, error) {
+	const within = 2 * time.Minute
+	const before = `set -e; rm -rf /dev/kiosk
+echo 'a+ /dev/video0 - - - - u:nobody:rw' | systemd-tmpfiles --create -
+ls -l /dev/video0`
+	text, err := r.agent.Must(ctx, commandWithin, "sh", "-c", before)
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(text, "crw-rw----+") {
+		return "", fmt.Errorf("an ACL was to be there: %s", text)
+	}
+	began := time.Now()
+	if _, err := r.agent.Must(ctx, within, "env", "DPKG_MAINTSCRIPT_PACKAGE=kioskd", "/var/lib/dpkg/info/kioskd.postinst", "configure"); err != nil {
+		return "", err
+	}
+	took := time.Since(began)
+	text, err = r.agent.Must(ctx, commandWithin, "ls", "-l", "/dev/video0")
+	if err == nil && !strings.HasPrefix(text, "crw-rw---- 1 root video ") {
+		err = fmt.Errorf("the camera is still somebody else's: %s", text)
+	}
+	names, namesErr := r.agent.Must(ctx, commandWithin, "ls", "/dev/kiosk")
+	return fmt.Sprintf("postinst took %.1f s; the ACL is gone, /dev/kiosk has %s", took.Seconds(), strings.Join(strings.Fields(names), " ")), errors.Join(err, namesErr)
+}

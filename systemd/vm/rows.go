@@ -28,6 +28,7 @@ func rows() []row {
 		{"kioskd under systemd", underSystemd},
 		{"plugged after the start", pluggedLater},
 		{"device access", deviceAccess},
+		{"installed while it runs", freshRules},
 		{"devices by stable names", namedDevices},
 		{"drivers go and come, no call", withoutCall},
 		{"call with the far side", callBegins},
