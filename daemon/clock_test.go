@@ -1,27 +1,38 @@
 package daemon_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"kioskd/daemon"
 	"kioskd/daemon/api/apitype"
+	"kioskd/daemon/clock"
 )
 
 // unsteady is a machine whose clock nobody keeps: wrong by so many hours, in its
 // n-th boot.
 type unsteady struct {
 	synchronised atomic.Bool
+	silent       bool // nobody says
 	wrong        time.Duration
 	boot         string
 }
 
 func (u *unsteady) around() daemon.Surroundings {
 	return daemon.Surroundings{
-		Wall:         func() time.Time { return time.Now().Add(u.wrong) },
-		Synchronised: u.synchronised.Load,
-		Uptime:       func() (string, time.Duration) { return u.boot, time.Minute },
+		Wall: func() time.Time { return time.Now().Add(u.wrong) },
+		Synchronised: func() clock.Answer {
+			switch {
+			case u.synchronised.Load():
+				return clock.Yes
+			case u.silent:
+				return clock.Unknown
+			}
+			return clock.No
+		},
+		Uptime: func() (string, time.Duration) { return u.boot, time.Minute },
 	}
 }
 
@@ -66,6 +77,41 @@ func TestClockGetsSynchronised(t *testing.T) {
 	around.Wall = func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) }
 	k := launchIn(t, cfg, around)
 	w := watch(t, cfg.API.Socket)
+	do(t)(k.Open(t.Context(), appointment))
+	w.see("an opening by the wrong clock", func(s apitype.Status) bool {
+		return s.Session != nil && time.Until(*s.Session.OpenedAt) > 2*time.Hour
+	})
+	wrong.Store(0)
+	machine.synchronised.Store(true)
+	w.see("an opening by the right one", func(s apitype.Status) bool {
+		return s.Session != nil && time.Since(*s.Session.OpenedAt).Abs() < wait
+	})
+	k.stop()
+}
+
+// Where nobody can say whether the clock is kept right, nobody is told that it is not;
+// it is not believed either.
+func TestClockNobodyKnows(t *testing.T) {
+	cfg := unreachable(t, "daemon.clock_check=true")
+	machine := &unsteady{wrong: 3 * time.Hour, boot: "boot-1", silent: true}
+	around := machine.around()
+	asked := make(chan struct{}, 1)
+	around.Ask = func(context.Context) clock.Answer {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return around.Synchronised()
+	}
+	var wrong atomic.Int64
+	wrong.Store(int64(3 * time.Hour))
+	around.Wall = func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) }
+	k := launchIn(t, cfg, around)
+	w := watch(t, cfg.API.Socket)
+	for range 2 { // what the first answer led to is told before the second question
+		<-asked
+	}
+	w.never("a clock that is wrong for sure", func(s apitype.Status) bool { return hasCondition(s, "clock_unsynchronised") })
 	do(t)(k.Open(t.Context(), appointment))
 	w.see("an opening by the wrong clock", func(s apitype.Status) bool {
 		return s.Session != nil && time.Until(*s.Session.OpenedAt) > 2*time.Hour

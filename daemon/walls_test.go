@@ -106,6 +106,7 @@ func kioskdModules() map[string]string {
 		"github.com/blackjack/webcam":      "V4L2: open, formats, buffers, frames",
 		"github.com/coder/websocket":       "the direct room's signalling",
 		"github.com/coreos/go-systemd/v22": "sd_notify, watchdog, socket activation",
+		"github.com/godbus/dbus/v5":        "timedated's word on the clock, which the sandbox keeps the kernel from giving",
 		"github.com/google/uuid":           "of pion/mediadevices and pion/mdns",
 		"github.com/hraban/opus":           "libopus with FEC and DTX, which mediadevices' own binding lacks",
 		"github.com/pelletier/go-toml/v2":  "strict settings with line and column",

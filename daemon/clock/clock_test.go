@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 
 	"kioskd/daemon/clock"
 )
@@ -34,42 +33,29 @@ func TestUptime(t *testing.T) {
 	}
 }
 
-// Whether this machine's clock is kept right is not ours to say: the file of timesyncd
-// or the kernel's own word decides, and both are asked here in another way.
-func TestSynchronised(t *testing.T) {
-	var kernel unix.Timex
-	state, err := unix.Adjtimex(&kernel)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, told := os.Stat("/run/systemd/timesync/synchronized")
-	if want := state != unix.TIME_ERROR || told == nil; clock.Synchronised() != want {
-		t.Errorf("synchronised is %t, the kernel's state is %d with status %#x, timesyncd's file: %v", clock.Synchronised(), state, kernel.Status, told)
-	}
-}
-
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var is atomic.Bool
-		var told []bool
+		var is atomic.Int32
+		var told []clock.Answer
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			clock.Watch(ctx, is.Load, func(s bool) { told = append(told, s) })
+			clock.Watch(ctx, func(context.Context) clock.Answer { return clock.Answer(is.Load()) }, func(a clock.Answer) { told = append(told, a) })
 		}()
 		for _, step := range []struct {
-			set   bool
+			set   clock.Answer
 			after time.Duration
-			want  []bool
+			want  []clock.Answer
 		}{
-			{false, 0, []bool{false}},
-			{true, 5 * time.Second, []bool{false, true}},
-			{true, 10 * time.Minute, []bool{false, true}}, // told once
-			{false, time.Minute, []bool{false, true, false}},
-			{true, 6 * time.Second, []bool{false, true, false, true}},
+			{clock.Unknown, 0, []clock.Answer{clock.Unknown}},
+			{clock.No, 3 * time.Second, []clock.Answer{clock.Unknown, clock.No}},
+			{clock.Yes, 5 * time.Second, []clock.Answer{clock.Unknown, clock.No, clock.Yes}},
+			{clock.Yes, 10 * time.Minute, []clock.Answer{clock.Unknown, clock.No, clock.Yes}}, // told once
+			{clock.No, time.Minute, []clock.Answer{clock.Unknown, clock.No, clock.Yes, clock.No}},
+			{clock.Yes, 6 * time.Second, []clock.Answer{clock.Unknown, clock.No, clock.Yes, clock.No, clock.Yes}},
 		} {
-			is.Store(step.set)
+			is.Store(int32(step.set))
 			time.Sleep(step.after)
 			synctest.Wait()
 			if !slices.Equal(told, step.want) {

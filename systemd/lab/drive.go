@@ -48,6 +48,7 @@ func rows() []row {
 		{"ready", true, ready},
 		{"idle", false, idle},
 		{"log in the journal", true, journalFields},
+		{"clock", true, clockKnown},
 		{"reload in a call", true, reloadInCall},
 		{"memory in a call", false, inCall},
 		{"stop in every state", false, stops},

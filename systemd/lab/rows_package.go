@@ -107,7 +107,7 @@ func leftovers() ([]string, error) {
 	var errs []error
 	for _, pattern := range []string{
 		"/lib/systemd/system/kiosk*", "/usr/lib/systemd/user/kiosk*", "/usr/lib/kioskd", "/usr/bin/kiosk*", "/lib/udev/rules.d/*kioskd*",
-		"/usr/share/doc/kioskd", "/usr/share/man/man*/kiosk*", "/var/lib/systemd/deb-systemd-helper-enabled/kiosk*",
+		"/etc/xdg/autostart/kiosk*", "/usr/share/doc/kioskd", "/usr/share/man/man*/kiosk*", "/var/lib/systemd/deb-systemd-helper-enabled/kiosk*",
 		"/var/lib/systemd/deb-systemd-helper-enabled/*/kiosk*", "/var/lib/systemd/deb-systemd-helper-masked/kiosk*",
 		"/etc/systemd/system/*/kiosk*", "/usr/lib/sysusers.d/kioskd*", "/usr/lib/tmpfiles.d/kioskd*", "/run/kioskd",
 	} {

@@ -145,3 +145,28 @@ func mended(ctx context.Context, l *lab) (string, error) {
 	}
 	return fmt.Sprintf("%d starts in %v, status %q; mended, it is up after %s", starts, look, after["StatusText"], promise.MS(time.Since(began))), err
 }
+
+// clockKnown: the sandbox keeps adjtimex from kioskd, so it has to have timesyncd's word
+// or timedated's, and where neither is there it must not claim anything.
+func clockKnown(ctx context.Context, _ *lab) (string, error) {
+	const within = 15 * time.Second
+	want, from := "unknown", "nobody"
+	text, err := output(ctx, "busctl", "get-property", "org.freedesktop.timedate1", "/org/freedesktop/timedate1", "org.freedesktop.timedate1", "NTPSynchronized")
+	if answer, is := map[string]string{"b true": "yes", "b false": "no"}[strings.TrimSpace(text)]; err == nil && is {
+		want, from = answer, "timedated"
+	}
+	if _, err := os.Stat("/run/systemd/timesync/synchronized"); err == nil {
+		want, from = "yes", "timesyncd"
+	}
+	said := ""
+	err = until(ctx, within, "kioskd's word on the clock", func() (bool, error) {
+		log, err := output(ctx, "journalctl", "-t", "kioskd", "--no-pager", "-o", "cat")
+		for line := range strings.Lines(log) {
+			if word, is := strings.CutPrefix(strings.TrimSpace(line), "clock synchronised="); is {
+				said = word
+			}
+		}
+		return said == want, err
+	})
+	return fmt.Sprintf("%s says %s, kioskd inside its sandbox says %s", from, want, said), err
+}

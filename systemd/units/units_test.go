@@ -2,6 +2,7 @@
 package units
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,9 +46,31 @@ func TestBrowserGetsTheFileAndNoSecret(t *testing.T) {
 	if last := args[len(args)-1]; last != "file://"+launch || strings.Contains(out.String(), "s3cr3t") {
 		t.Errorf("the browser got %q", args)
 	}
-	for _, want := range []string{"--kiosk", "--no-first-run", "--autoplay-policy=no-user-gesture-required"} {
+	for _, want := range []string{
+		"--kiosk", "--no-first-run", "--autoplay-policy=no-user-gesture-required",
+		"--password-store=basic", "--disable-features=Translate", // each would ask the patient something
+	} {
 		if !strings.Contains(out.String(), want+"\n") {
 			t.Errorf("the browser got no %s", want)
+		}
+	}
+}
+
+// The browser ignores a switch that it does not know, without a word.
+func TestBrowserKnowsItsSwitches(t *testing.T) {
+	const chromium = "/usr/lib/chromium/chromium"
+	program, err := os.ReadFile(chromium)
+	if err != nil {
+		t.Fatalf("cannot look for the switches (make setup installs chromium): %v", err)
+	}
+	_, command, _ := strings.Cut(read(t, "lib/kiosk-browser"), "\nexec ")
+	switches := regexp.MustCompile(`--([a-z][a-z-]*)`).FindAllStringSubmatch(command, -1)
+	if len(switches) < 10 {
+		t.Errorf("the switches are %q", switches)
+	}
+	for _, s := range switches {
+		if !bytes.Contains(program, []byte("\x00"+s[1]+"\x00")) {
+			t.Errorf("chromium does not know --%s", s[1])
 		}
 	}
 }
@@ -84,6 +107,23 @@ func TestUnitsNeverGiveUp(t *testing.T) {
 	}
 	if !strings.Contains(socket, "\nTriggerLimitIntervalSec=0\n") || strings.Contains(service, "\nPrivateUsers=") {
 		t.Error("a limit of knocks would close the socket for good, or peers would lose their uids")
+	}
+}
+
+// A group of devices is allowed only when its module is loaded before the unit starts.
+func TestAllowedGroupsAreLoaded(t *testing.T) {
+	modules := map[string]string{"video4linux": "videodev", "alsa": "snd"} // name in /proc/devices -> module
+	service := read(t, "kioskd.service")
+	groups := regexp.MustCompile(`(?m)^DeviceAllow=(?:char|block)-(\S+)`).FindAllStringSubmatch(service, -1)
+	if len(groups) != len(modules) {
+		t.Errorf("the service allows %q", groups)
+	}
+	for _, g := range groups {
+		for _, key := range []string{"Wants", "After"} {
+			if !regexp.MustCompile(`(?m)^` + key + `=(.* )?modprobe@` + modules[g[1]] + `\.service( |$)`).MatchString(service) {
+				t.Errorf("%s= does not have the module of %s", key, g[1])
+			}
+		}
 	}
 }
 

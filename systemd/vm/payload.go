@@ -122,7 +122,6 @@ func (p payload) texts(a *image.Archive) {
 	a.File("payload/etc/kioskd/kioskd.toml", 0o644, fmt.Appendf(nil, config, p.backend, microphone))
 	a.File("payload/etc/kioskd/backend-token", 0o600, p.token)
 	a.File("payload/etc/modprobe.d/vm.conf", 0o644, []byte(modulesConf))
-	a.File("payload/etc/modules-load.d/vm.conf", 0o644, []byte("vivid\nsnd-aloop\n"))
 	a.File("payload/etc/hostname", 0o644, []byte("kiosk\n"))
 	a.Link(system+"multi-user.target.wants/guest.service", "../guest.service")
 }

@@ -26,6 +26,9 @@ func rows() []row {
 	return []row{
 		{"boot", boot},
 		{"kioskd under systemd", underSystemd},
+		{"plugged after the start", pluggedLater},
+		{"device access", deviceAccess},
+		{"installed while it runs", freshRules},
 		{"devices by stable names", namedDevices},
 		{"drivers go and come, no call", withoutCall},
 		{"call with the far side", callBegins},
@@ -108,7 +111,7 @@ func (r *rig) present(ctx context.Context, kind string) ([]string, error) {
 
 // namedDevices: a name that is a node's would be another camera's tomorrow.
 func namedDevices(ctx context.Context, r *rig) (string, error) {
-	ids, err := r.bothBack(ctx) // the daemon may have looked for them before the drivers were there
+	ids, err := r.bothBack(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -59,6 +59,25 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
+// Refused by something else than the policy, or not at all: both have to be seen.
+func TestJudgeAccess(t *testing.T) {
+	ours := []string{"/dev/video0", "/dev/video1", "/dev/snd/controlC0", "/dev/snd/pcmC0D1c"}
+	others := []string{"/dev/vda", "/dev/mem", "/dev/kmsg", "/dev/ttyS0"}
+	for _, c := range []struct {
+		opened, refused, free map[string][]string
+		says                  string
+	}{
+		{map[string][]string{"ok": ours}, map[string][]string{"EPERM": others}, map[string][]string{"ok": others}, ""},
+		{map[string][]string{"ok": ours[1:], "EPERM": ours[:1]}, map[string][]string{"EPERM": others}, map[string][]string{"ok": others}, "/dev/video0 was not opened"},
+		{map[string][]string{"ok": ours}, map[string][]string{"EPERM": others[1:], "ok": others[:1]}, map[string][]string{"ok": others}, "/dev/vda was not refused"},
+		{map[string][]string{"ok": ours}, map[string][]string{"EPERM": others}, map[string][]string{"ok": others[1:], "EPERM": others[:1]}, "/dev/vda was not refused"},
+	} {
+		if err := judgeAccess(c.opened, c.refused, c.free); (c.says == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("got %v, want %q", err, c.says)
+		}
+	}
+}
+
 func TestPaths(t *testing.T) {
 	list := []agent.Holder{{PID: 1, Path: "/dev/video1"}, {PID: 1, Path: "/dev/snd/pcmC0D1c"}, {PID: 1, Path: "/dev/video1"}}
 	if got := paths(list); got != "/dev/snd/pcmC0D1c, /dev/video1" {

@@ -57,6 +57,16 @@ func TestFlagList(t *testing.T) {
 	}
 }
 
+// Desktops that start nothing by themselves need a line; the page has it.
+func TestScreenPageNamesDesktops(t *testing.T) {
+	page := screenPage("")
+	for _, line := range []string{`cage \-\- /usr/lib/kioskd/kiosk\-desktop \-\-wait`, `exec /usr/lib/kioskd/kiosk\-desktop`, `/usr/lib/kioskd/kiosk\-desktop &`} {
+		if !strings.Contains(page, "\n"+line) {
+			t.Errorf("%q is not in the page", line)
+		}
+	}
+}
+
 // The same text gives the same bytes, whenever it is packed.
 func TestPackIsTheSame(t *testing.T) {
 	a, err := pack("text")

@@ -92,6 +92,19 @@ The desktop's user, a member of group kiosk, starts it and the browser with
 .RS
 systemctl \-\-user enable \-\-now kioskscreen.service kioskscreen\-browser.service
 .RE
+.PP
+The browser comes back with the desktop: by graphical\-session.target where the desktop starts it, else by
+.IR /etc/xdg/autostart/kioskscreen\-browser.desktop .
+Where it reads neither, one line does:
+.TP
+.B cage
+cage \-\- /usr/lib/kioskd/kiosk\-desktop \-\-wait
+.TP
+.B sway
+exec /usr/lib/kioskd/kiosk\-desktop, in its config
+.TP
+.B openbox
+/usr/lib/kioskd/kiosk\-desktop &, in ~/.config/openbox/autostart (openbox\-session with python3\-xdg needs no line)
 .SH OPTIONS
 ` + flagList(help) + `.SH ENVIRONMENT
 .TP

@@ -108,6 +108,20 @@ func TestTogether(t *testing.T) {
 	}
 }
 
+func TestOpen(t *testing.T) {
+	var out strings.Builder
+	dir := t.TempDir()
+	if err := open([]string{"-write", "/dev/null", dir, dir + "/none"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "/dev/null ok\n" + dir + " EISDIR\n" + dir + "/none ENOENT\n"; out.String() != want {
+		t.Errorf("it says %q, want %q", out.String(), want)
+	}
+	if err := open([]string{"-cgroup", dir, "/dev/null"}, &out); err == nil || !strings.HasPrefix(err.Error(), "cannot enter") {
+		t.Errorf("a group that is none: %v", err)
+	}
+}
+
 func TestServeRefusesArguments(t *testing.T) {
 	for _, args := range [][]string{{"-unknown"}, {"-link", "no-such-link", "-address", "192.0.2.9/24", "-gateway", "192.0.2.1"}} {
 		if err := serve(t.Context(), args); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {

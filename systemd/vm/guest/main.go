@@ -1,7 +1,7 @@
 // Guest is the part of the virtual machine that is ours. As process 1 of the
 // initramfs it brings up the disk, copies the run's files onto it and hands over to
-// systemd. Started by systemd as `guest agent` it brings up the network and does
-// what the program outside asks for (package agent).
+// systemd. Started by systemd it brings up the network and does what the program
+// outside asks for (package agent). `guest open` tries to open devices.
 //
 // It is built without cgo, since the initramfs has no libraries.
 package main
@@ -30,6 +30,13 @@ func run() int {
 		// To the console; then the kernel panics, and QEMU ends.
 		_, _ = fmt.Fprintln(os.Stderr, "guest: cannot boot:", boot("/"))
 		return 1
+	}
+	if len(os.Args) > 1 && os.Args[1] == "open" {
+		if err := open(os.Args[2:], os.Stdout); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, "guest:", err)
+			return 1
+		}
+		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
