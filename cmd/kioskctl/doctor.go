@@ -182,8 +182,9 @@ func (d *doctor) alone(ctx context.Context, cfg configs.Config) []apitype.Check 
 	}
 	defer asked.Close()
 	links := network.Options{Ignore: cfg.Network.IgnoreInterfaces, LoopbackCounts: cfg.Network.LoopbackCounts}
+	token, sealed := cfg.Backend.TokenSource(os.Getenv, "/")
 	got, err := check.New(check.Options{
-		Texts: texts, ConfigFile: d.path, TokenFile: cfg.Backend.TokenFile, StateDir: cfg.Store.Dir, Backend: asked.Probe,
+		Texts: texts, ConfigFile: d.path, TokenFile: token, TokenSealed: sealed, Outside: true, StateDir: cfg.Store.Dir, Backend: asked.Probe,
 		Network: func() (bool, error) { return network.Up(links) },
 	}).Run(ctx, apitype.ChecksRequest{}, "")
 	if err != nil { // nobody else runs checks with it
