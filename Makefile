@@ -9,7 +9,7 @@ export GOFLAGS := -tags=nolibopusfile -buildvcs=false
 PROGRAMS := kioskd kioskctl kioskscreen clinicsim fakecam demo
 PACKAGES := gcc g++ libc6-dev pkg-config libvpx-dev libopus-dev libasound2-dev \
 	libjpeg62-turbo-dev libyuv-dev chromium libasound2-plugins pulseaudio pulseaudio-utils \
-	ca-certificates curl iproute2 v4l-utils strace e2fsprogs coturn systemd dbus dpkg-dev libopusfile-dev
+	ca-certificates curl iproute2 v4l-utils strace e2fsprogs coturn systemd dbus dpkg-dev libopusfile-dev zsh
 # What bench holds us against, and decodes with.
 BENCH_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 # What vm fetches its machine with, and emulates it.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"kioskd/capture"
@@ -26,11 +27,12 @@ const rehearsalPeer = "check"
 
 // checker makes what answers POST /v1/checks.
 func (k *kiosk) checker() *check.Checker {
+	token, sealed := k.cfg.Backend.TokenSource(os.Getenv, "/")
 	return check.New(check.Options{
 		Texts: k.words, ConfigFile: configs.DefaultFile,
 		Look: func() { _ = k.devices.Report() }, Devices: k.devices.List,
 		Network: func() (bool, error) { return network.Up(k.networkOptions()) },
-		Backend: k.backend.Probe, TokenFile: k.cfg.Backend.TokenFile, StateDir: k.cfg.Store.Dir,
+		Backend: k.backend.Probe, TokenFile: token, TokenSealed: sealed, StateDir: k.cfg.Store.Dir,
 		Media: k.rehearse, Busy: func() bool { return k.runner.Model().Running() },
 	})
 }

@@ -210,7 +210,7 @@ func (k *kiosk) buildSession(version apitype.Version) error {
 	}
 	k.api, err = api.New(api.Deps{
 		Session: k.runner, Views: views{k.call}, Tools: k.devices, Quality: k.call.Figures, Statistics: k.call.Statistics,
-		Health: k.health, Version: version, Auth: auth, Log: k.log.With("part", "api"),
+		Health: k.health, Language: k.cfg.Screen.Language, Version: version, Auth: auth, Log: k.log.With("part", "api"),
 		Report: builder.Build, Reports: k.listReports, ReadReport: k.readReport,
 		Devices: func() []apitype.Device { k.faults.pass("api"); return k.devices.List() },
 		Audit:   k.audit, Denied: k.denied, Config: func() any { return k.settings.now().Shown() }, Reload: k.reload,

@@ -251,3 +251,11 @@ func TestClientsAreCutAtTheEnd(t *testing.T) {
 		t.Error("the watcher still waits")
 	}
 }
+
+// A screen learns from the status what language the kiosk speaks.
+func TestLanguageIsTold(t *testing.T) {
+	k := start(t, unreachable(t, "screen.language=de"))
+	if s, err := k.Status(t.Context()); err != nil || s.Language != "de" {
+		t.Errorf("the status says %q, %v", s.Language, err)
+	}
+}

@@ -32,7 +32,13 @@ const (
 // The journal that does not take an entry gets nothing more of it: logging never
 // stops the daemon. fallback gets the entry instead; nil: nobody.
 func NewJournalHandler(level slog.Leveler, fallback slog.Handler) slog.Handler {
-	return &journalHandler{level: level, fallback: fallback, send: journal.Send}
+	return NewEntryHandler(level, fallback, journal.Send)
+}
+
+// NewEntryHandler is NewJournalHandler whose entries go to send: their text, priority
+// and fields.
+func NewEntryHandler(level slog.Leveler, fallback slog.Handler, send func(string, journal.Priority, map[string]string) error) slog.Handler {
+	return &journalHandler{level: level, fallback: fallback, send: send}
 }
 
 type journalHandler struct {

@@ -82,18 +82,29 @@ type doctor struct {
 func (d *doctor) examine(ctx context.Context) []apitype.Check {
 	cfg, out := d.settings()
 	status, daemon := d.daemon(ctx)
-	out = append(out, daemon)
 	facts := host.Facts{Own: apitype.Release, Cameras: cfg.Camera.Directory}
-	switch {
-	case daemon.Result == apitype.CheckPass:
-		out = append(out, d.asked(ctx)...)
+	asked := false
+	if daemon.Result == apitype.CheckPass {
+		got, err := d.kiosk.Checks(ctx, apitype.ChecksRequest{Without: either(d.quick, apitype.CheckMedia, "")})
+		refused := d.refused(err)
+		switch asked = err == nil; {
+		case asked:
+			out = append(append(out, daemon), got.Checks...)
+		case refused.Code == daemon.Code:
+			out = append(out, refused)
+		default:
+			out = append(out, daemon, refused)
+		}
 		facts.CameraBusy = slices.ContainsFunc(out, func(c apitype.Check) bool { return c.Fault == "camera_busy" })
 		facts.Version = status.Version.Version
 		if after, err := d.kiosk.Status(ctx); err == nil { // the checks have looked at the devices
 			status = after
 		}
 		facts.Devices = status.Devices
-	case cfg.Backend.URL != "":
+	} else {
+		out = append(out, daemon)
+	}
+	if !asked && cfg.Backend.URL != "" {
 		out = append(out, d.alone(ctx, cfg)...)
 	}
 	return append(out, d.host.Checks(ctx, facts)...)
@@ -161,13 +172,26 @@ func (d *doctor) daemon(ctx context.Context) (apitype.Status, apitype.Check) {
 	return status, c
 }
 
-// asked has the daemon run its checks.
-func (d *doctor) asked(ctx context.Context) []apitype.Check {
-	got, err := d.kiosk.Checks(ctx, apitype.ChecksRequest{Without: either(d.quick, apitype.CheckMedia, "")})
-	if err != nil {
-		return []apitype.Check{{Code: "checks", Result: apitype.CheckFail, Fault: "checks_failed", Message: err.Error(), Command: "kioskctl doctor"}}
+// refused is why the daemon, which answers, did not run its checks.
+func (d *doctor) refused(err error) apitype.Check {
+	if err == nil {
+		return apitype.Check{}
 	}
-	return got.Checks
+	c := apitype.Check{Code: "checks", Result: apitype.CheckFail, Fault: "checks_failed", Message: err.Error(), Command: "journalctl -u kioskd -n 50"}
+	var problem *apitype.Problem
+	if !errors.As(err, &problem) {
+		return c
+	}
+	switch problem.Code {
+	case apitype.CodeSafeMode:
+		c.Code, c.Fault = "daemon", "daemon_safe_mode"
+		c.Message = "kioskd is in safe mode: it ended three times in a row shortly after its start."
+		c.Hint = "Its journal says why; the restart tries again at once."
+		c.Command = "journalctl -u kioskd -n 100 && systemctl restart kioskd"
+	case apitype.CodeCheckRunning:
+		c.Result, c.Fault, c.Hint, c.Command = apitype.CheckSkip, "checks_busy", "Ask again in some seconds.", "kioskctl doctor"
+	}
+	return c
 }
 
 // alone runs those of the daemon's checks that need no daemon.
@@ -182,8 +206,9 @@ func (d *doctor) alone(ctx context.Context, cfg configs.Config) []apitype.Check 
 	}
 	defer asked.Close()
 	links := network.Options{Ignore: cfg.Network.IgnoreInterfaces, LoopbackCounts: cfg.Network.LoopbackCounts}
+	token, sealed := cfg.Backend.TokenSource(os.Getenv, "/")
 	got, err := check.New(check.Options{
-		Texts: texts, ConfigFile: d.path, TokenFile: cfg.Backend.TokenFile, StateDir: cfg.Store.Dir, Backend: asked.Probe,
+		Texts: texts, ConfigFile: d.path, TokenFile: token, TokenSealed: sealed, Outside: true, StateDir: cfg.Store.Dir, Backend: asked.Probe,
 		Network: func() (bool, error) { return network.Up(links) },
 	}).Run(ctx, apitype.ChecksRequest{}, "")
 	if err != nil { // nobody else runs checks with it

@@ -18,9 +18,13 @@ type entry struct {
 	fields map[string]string
 }
 
+// partField is the journal's field that names a part of the daemon.
+const partField = "KIOSKD_PART"
+
 // parseEntry reads an entry of `journalctl --output=json`: an object of strings, or of
 // arrays of bytes where a value is no text (systemd.journal-fields(7)). kioskd's own
-// lines are JSON of log/slog in MESSAGE, or fields of the entry beside it.
+// lines are those of systemd.NewJournalHandler, whose fields KIOSKD_NAME stand as name=value
+// in MESSAGE already; or JSON of log/slog in MESSAGE, where the journal did not take them.
 func parseEntry(line []byte) (entry, bool) {
 	var raw map[string]json.RawMessage
 	if json.Unmarshal(line, &raw) != nil {
@@ -34,6 +38,10 @@ func parseEntry(line []byte) (entry, bool) {
 			e.text = text
 		case name == "PRIORITY":
 			e.level = levelOf(text)
+		case name == partField:
+			e.fields["part"] = text
+		case strings.HasPrefix(name, "KIOSKD_"):
+			// in MESSAGE
 		case name == "__REALTIME_TIMESTAMP":
 			if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 				e.at = time.UnixMicro(n)
@@ -44,6 +52,9 @@ func parseEntry(line []byte) (entry, bool) {
 		default:
 			e.fields[strings.ToLower(name)] = text
 		}
+	}
+	if part := e.fields["part"]; part != "" { // it has a column of its own
+		e.text = strings.Replace(e.text, " part="+part, "", 1)
 	}
 	e.own()
 	return e, true

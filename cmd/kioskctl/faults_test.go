@@ -220,6 +220,7 @@ func (p *patient) otherFaults(t *testing.T) []fault {
 		{name: "disk full", seed: p.fillDisk, code: "disk", fault: "disk_full", command: "journalctl --vacuum-size=100M"},
 		{name: "cable out", seed: pullCable, code: "network", fault: "network_down", command: "ip -br addr"},
 		{name: "settings damaged", seed: p.damageSettings, code: "settings", fault: "settings_wrong", command: "sudoedit " + filepath.Join(p.dir, "kioskd.toml.d", "99-damaged.toml")},
+		{name: "daemon stopped, the token is not for all", as: nobody, seed: p.stopReadable, code: "token", fault: "token_hidden", command: "sudo kioskctl doctor"},
 		{name: "daemon stopped", seed: p.stopDaemon, code: "daemon", fault: "daemon_stopped", command: "systemctl enable --now kioskd.socket kioskd.service"},
 	}
 }
@@ -298,4 +299,23 @@ func (p *patient) stopDaemon(t *testing.T) func() error {
 		t.Fatal(err)
 	}
 	return func() error { return p.StartKioskd(deadline(t)) }
+}
+
+// stopReadable stops it where everyone may read its settings, as in /etc/kioskd.
+func (p *patient) stopReadable(t *testing.T) func() error {
+	t.Helper()
+	undo := p.stopDaemon(t)
+	open := map[string]os.FileMode{p.dir: 0o755, filepath.Join(p.dir, "kioskd.toml"): 0o644, filepath.Join(p.dir, "kioskd.toml.d"): 0o755}
+	for path, mode := range open {
+		info, err := os.Stat(path)
+		if err == nil {
+			err = os.Chmod(path, mode)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := undo
+		undo = func() error { return errors.Join(os.Chmod(path, info.Mode()), before()) }
+	}
+	return undo
 }

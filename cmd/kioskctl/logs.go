@@ -73,13 +73,13 @@ func (c *logsCmd) Run(e *env) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot read the journal: %s", orElse(words, err.Error()))
-	case shown == 0 && c.Since == "": // no journal, or none for this user
+	case shown == 0 && c.Since == "" && (words != "" || c.Part == "" && c.Level == "debug"): // no journal, or none for this user
 		return fmt.Errorf("cannot find a line of kioskd in the journal%s: try: sudo kioskctl logs; where systemd does not run it, its lines go to its standard error", either(words != "", " ("+words+")", ""))
 	}
 	return nil
 }
 
-// arguments are journalctl's. What is filtered here is read in full there.
+// arguments are journalctl's. It filters too, so that --lines counts what is shown.
 func (c *logsCmd) arguments() []string {
 	args := []string{"--unit=kioskd.service", "--output=json", "--no-pager", "--all", "--lines=" + strconv.Itoa(c.Lines)}
 	if c.Follow {
@@ -87,6 +87,12 @@ func (c *logsCmd) arguments() []string {
 	}
 	if c.Since != "" {
 		args = append(args, "--since="+c.Since)
+	}
+	if priority := map[string]string{"info": "info", "warn": "warning", "error": "err"}[c.Level]; priority != "" {
+		args = append(args, "--priority="+priority)
+	}
+	if c.Part != "" {
+		args = append(args, partField+"="+c.Part)
 	}
 	return args
 }

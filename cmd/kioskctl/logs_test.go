@@ -2,12 +2,19 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	sdjournal "github.com/coreos/go-systemd/v22/journal"
+
+	"kioskd/systemd"
 )
 
 func TestEntries(t *testing.T) {
@@ -18,7 +25,7 @@ func TestEntries(t *testing.T) {
 	for _, tt := range []struct{ name, line, want string }{
 		{"slog", stamp(`"PRIORITY":"6","MESSAGE":"{\"time\":\"x\",\"level\":\"WARN\",\"msg\":\"backend not reached\",\"part\":\"backend\",\"took\":5,\"reason\":\"no way\"}"`), `WARN  backend   backend not reached reason="no way" took=5`},
 		{"plain", stamp(`"PRIORITY":"3","MESSAGE":"panic: oh"`), "ERROR -         panic: oh"},
-		{"fields", stamp(`"PRIORITY":"4","MESSAGE":"hello","PART":"api","STATUS":"200","_PID":"7","SYSLOG_IDENTIFIER":"kioskd","CODE_LINE":"3"`), "WARN  api       hello status=200"},
+		{"fields", stamp(`"PRIORITY":"4","MESSAGE":"hello","KIOSKD_PART":"api","STATUS":"200","_PID":"7","SYSLOG_IDENTIFIER":"kioskd","CODE_LINE":"3"`), "WARN  api       hello status=200"},
 		{"bytes", stamp(`"MESSAGE":[104,27,91,50,74]`), "INFO  -         h\ufffd[2J"},
 		{"nothing", stamp(`"MESSAGE":null`), "INFO  -         "},
 		{"other JSON", stamp(`"PRIORITY":"7","MESSAGE":"{\"a\":1}"`), `DEBUG -         {"a":1}`},
@@ -30,6 +37,51 @@ func TestEntries(t *testing.T) {
 	}
 	if _, ok := parseEntry([]byte("no JSON")); ok {
 		t.Error("a line that is no entry was taken")
+	}
+}
+
+// journalled is an entry as journalctl prints it, written by the daemon's own handler.
+func journalled(t *testing.T, level slog.Level, text string, attrs ...any) string {
+	t.Helper()
+	var line []byte
+	log := slog.New(systemd.NewEntryHandler(slog.LevelDebug, nil, func(text string, p sdjournal.Priority, fields map[string]string) (err error) {
+		fields["MESSAGE"], fields["PRIORITY"] = text, strconv.Itoa(int(p))
+		line, err = json.Marshal(fields)
+		return err
+	}))
+	log.Log(t.Context(), level, text, attrs...)
+	return string(line)
+}
+
+// What the daemon's own handler writes is found by its part, and each attribute shown once.
+func TestEntriesOfTheDaemon(t *testing.T) {
+	journal := journalled(t, slog.LevelWarn, "cannot join", "part", "call", "reason", "no way", "took", 5) + "\n" +
+		journalled(t, slog.LevelInfo, "heard", "part", "api") + "\n"
+	for _, tt := range []struct {
+		cmd  logsCmd
+		want string
+	}{
+		{logsCmd{Level: "debug", Part: "call"}, "WARN  call      cannot join reason=\"no way\" took=5\n"},
+		{logsCmd{Level: "debug", Part: "api"}, "INFO  api       heard\n"},
+		{logsCmd{Level: "warn"}, "WARN  call      cannot join reason=\"no way\" took=5\n"},
+	} {
+		var out bytes.Buffer
+		came, err := tt.cmd.copy(&env{out: &out}, strings.NewReader(journal))
+		if _, got, _ := strings.Cut(out.String(), ":"); err != nil || came != 2 || len(got) < 6 || got[6:] != tt.want {
+			t.Errorf("%+v: got %q of %d, %v; want %q", tt.cmd, out.String(), came, err, tt.want)
+		}
+	}
+}
+
+// journalctl counts lines after it has filtered: it has to know the filters.
+func TestLogArguments(t *testing.T) {
+	got := strings.Join((&logsCmd{Lines: 5, Level: "error", Part: "call", Since: "today"}).arguments(), " ")
+	if want := "--unit=kioskd.service --output=json --no-pager --all --lines=5 --since=today --priority=err KIOSKD_PART=call"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	got = strings.Join((&logsCmd{Lines: 5, Level: "debug"}).arguments(), " ")
+	if want := "--unit=kioskd.service --output=json --no-pager --all --lines=5"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

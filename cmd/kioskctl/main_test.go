@@ -61,7 +61,7 @@ type kioskKey struct{}
 // TestRootScripts runs testdata/script/*.txtar, each against a kiosk of its own.
 // Beside testscript's commands there are: arrive (the clinician comes), watched
 // N (N event streams are open), await FILE TEXT (it has been written), disk
-// full|ok, condition CODE [SEVERITY], daemon stop|start|ask (for consent), plug (a
+// full|ok, condition CODE [SEVERITY], daemon stop|start|ask (for consent), safemode on|off, plug (a
 // second camera), say ID TEXT (the clinician in the chat), messages N delivered N,
 // usedby ID (a technician uses it), sent ID (the clinic has the report), tamper (with the journal).
 func TestRootScripts(t *testing.T) {
@@ -139,8 +139,9 @@ func commands(t *testing.T) map[string]func(*testscript.TestScript, bool, []stri
 				return u != nil && u.Device == args[0], "nobody uses " + args[0]
 			})
 		},
-		"plug": func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).Plug() },
-		"say":  func(ts *testscript.TestScript, _ bool, args []string) { of(ts).Say(args[0], args[1]) },
+		"safemode": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).Safe.Store(args[0] == "on") },
+		"plug":     func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).Plug() },
+		"say":      func(ts *testscript.TestScript, _ bool, args []string) { of(ts).Say(args[0], args[1]) },
 		"sent": func(ts *testscript.TestScript, _ bool, args []string) {
 			of(ts).Runner.Post(session.ReportSent{ID: args[0]})
 		},

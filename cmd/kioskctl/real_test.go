@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	sdjournal "github.com/coreos/go-systemd/v22/journal"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
@@ -20,6 +25,7 @@ import (
 	"kioskd/cmd/fakecam/camctl"
 	"kioskd/cmd/fakecam/camns"
 	"kioskd/daemon/e2e/stage"
+	"kioskd/systemd"
 )
 
 // binEnv names the folder of the built programs; without it they are built here.
@@ -120,7 +126,8 @@ func playReal(t *testing.T, script string) {
 }
 
 // journal starts systemd's own journald, whose files and sockets are private to the
-// namespaces, and hands it kioskd's lines as its unit's.
+// namespaces, and hands it kioskd's lines as its unit's, by the handler that kioskd has
+// under systemd.
 func journal(ts *testscript.TestScript) {
 	for _, dir := range []string{"/run/log", "/run/systemd/journal"} {
 		ts.Check(errors.Join(os.MkdirAll(dir, 0o755), unix.Mount("journal", dir, "tmpfs", 0, "")))
@@ -142,14 +149,37 @@ func journal(ts *testscript.TestScript) {
 			ts.Fatalf("journald never listens: %v", err)
 		}
 	}
-	defer conn.Close()
+	ts.Check(conn.Close())
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(onStage(ts).Socket), "logs", "kioskd.log"))
 	ts.Check(err)
-	for line := range strings.Lines(string(text)) { // JOURNAL_NATIVE_PROTOCOL: a field a line
-		_, err := fmt.Fprintf(conn, "MESSAGE=%s\nPRIORITY=6\nOBJECT_SYSTEMD_UNIT=kioskd.service\n", strings.TrimSpace(line))
-		ts.Check(err)
+	h := systemd.NewEntryHandler(slog.LevelDebug, nil, func(text string, p sdjournal.Priority, fields map[string]string) error {
+		fields["OBJECT_SYSTEMD_UNIT"] = "kioskd.service"
+		return sdjournal.Send(text, p, fields)
+	})
+	for line := range strings.Lines(string(text)) {
+		ts.Check(again(h, line))
 	}
 	until(ts, false, []string{"20", "kioskctl", "logs", "ready"})
+}
+
+// again logs a line of log/slog's JSON once more, with another handler; other lines are
+// an encoder's.
+func again(h slog.Handler, line string) error {
+	var attrs map[string]any
+	if json.Unmarshal([]byte(line), &attrs) != nil {
+		return h.Handle(context.Background(), slog.NewRecord(time.Now(), slog.LevelInfo, strings.TrimSpace(line), 0))
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(attrs["level"].(string))); err != nil {
+		return err
+	}
+	r := slog.NewRecord(time.Now(), level, attrs["msg"].(string), 0)
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		if !slices.Contains([]string{"level", "msg", "time"}, name) {
+			r.Add(name, attrs[name])
+		}
+	}
+	return h.Handle(context.Background(), r)
 }
 
 func onStage(ts *testscript.TestScript) *stage.Stage { return ts.Value(stageKey{}).(*stage.Stage) }

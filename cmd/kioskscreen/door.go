@@ -27,12 +27,13 @@ type door struct {
 }
 
 func newDoor(addr string, o options, l *launcher) (*door, error) {
-	s, err := newSite(o.lang)
+	p := newProxy(o.socket, o.log)
+	s, err := newSite(o.lang, p.language)
 	if err != nil {
 		return nil, err
 	}
 	return &door{
-		guard: newGuard(addr), keys: newKeys(addr), proxy: newProxy(o.socket, o.log),
+		guard: newGuard(addr), keys: newKeys(addr), proxy: p,
 		launcher: l, table: routes(), site: s, options: o,
 	}, nil
 }

@@ -214,6 +214,11 @@ func TestWordsFollowTheLanguage(t *testing.T) {
 	far := newFarSide(t)
 	free := startScreen(t, far.socket, func(o *options) { o.lang = "" })
 	german := startScreen(t, far.socket, func(o *options) { o.lang = "de" })
+	daemons, odd := newFarSide(t), newFarSide(t)
+	daemons.status.Language, odd.status.Language = "es", "tlh"
+	spanish := startScreen(t, daemons.socket, func(o *options) { o.lang = "" })
+	told := startScreen(t, daemons.socket, func(o *options) { o.lang = "de" })
+	strange := startScreen(t, odd.socket, func(o *options) { o.lang = "" })
 	tests := []struct {
 		s            *screen
 		query, asked string
@@ -225,6 +230,10 @@ func TestWordsFollowTheLanguage(t *testing.T) {
 		{free, "?lang=tlh", "es", "es"},
 		{german, "", "es", "de"},
 		{german, "?lang=es", "en", "es"},
+		{spanish, "", "de", "es"},
+		{spanish, "?lang=en", "de", "en"},
+		{told, "", "en", "de"},
+		{strange, "", "de", "de"},
 	}
 	for _, tt := range tests {
 		_, body := tt.s.ask(tt.s.client(), http.MethodGet, "/words.json"+tt.query, "", "", "Accept-Language", tt.asked)
@@ -239,6 +248,10 @@ func TestWordsFollowTheLanguage(t *testing.T) {
 	_, page := german.ask(german.client(), http.MethodGet, "/", "", "")
 	if !strings.Contains(page, `<html lang="de">`) || !strings.Contains(page, "<title>Videosprechstunde</title>") {
 		t.Error("the page itself is not in German")
+	}
+	daemons.stop()
+	if _, page := spanish.ask(spanish.client(), http.MethodGet, "/", "", ""); !strings.Contains(page, `<html lang="es">`) {
+		t.Error("without the daemon the page forgets its language")
 	}
 }
 

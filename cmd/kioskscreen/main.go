@@ -54,7 +54,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&o.socket, "socket", o.socket, "kioskd's control socket `path` (default from KIOSKD_SOCKET)")
 	set.StringVar(&o.launch, "launch", "", "write the one-use link to this `file` (0600): JSON, or a page if it ends in .html")
 	set.BoolVar(&o.printURL, "print-url", false, "print each one-use link to standard output")
-	set.StringVar(&o.lang, "lang", "", "`language` of the page (default: what the browser asks for)")
+	set.StringVar(&o.lang, "lang", "", "`language` of the page (default: the one in kioskd's settings, else what the browser asks for)")
 	set.IntVar(&o.browserUID, "browser-uid", os.Getuid(), "user `id` that the browser runs as; others are turned away")
 	if err := set.Parse(args); err != nil {
 		return o, err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ const (
 	bodyTimeout     = 5 * time.Second
 	callTimeout     = 15 * time.Second
 	dialTimeout     = 2 * time.Second
+	languageTimeout = time.Second // the page waits for it
 	// The daemon's event stream says something every 5 s; silence for more than
 	// two of these means that it hangs.
 	streamIdle = 12 * time.Second
@@ -64,6 +66,26 @@ func newProxy(socket string, log *slog.Logger) *proxy {
 			MaxResponseHeaderBytes: 16 << 10,
 		},
 	}
+}
+
+// language asks the daemon for the language of its texts; "" where it does not say.
+func (p *proxy) language(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, languageTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+daemonHost+"/v1/status", nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := p.transport.RoundTrip(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	var status struct {
+		Language string `json:"language"`
+	}
+	_ = json.NewDecoder(io.LimitReader(resp.Body, maxResponseBody)).Decode(&status) // it does not say then
+	return status.Language
 }
 
 func (p *proxy) close() { p.transport.CloseIdleConnections() }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	"kioskd/configs/words"
 )
@@ -21,12 +24,16 @@ var assets embed.FS
 
 // site serves the page, its files and the small pages of the door.
 type site struct {
-	lang   string // the kiosk's, or empty
+	lang string // of -lang, or empty
+	// daemons asks the daemon for its language, last is what it answered.
+	daemons func(context.Context) string
+	last    atomic.Value // string
+
 	page   *template.Template
 	notice *template.Template
 }
 
-func newSite(lang string) (*site, error) {
+func newSite(lang string, daemons func(context.Context) string) (*site, error) {
 	page, err := template.ParseFS(assets, "assets/index.html")
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the embedded page: %w", err)
@@ -35,7 +42,27 @@ func newSite(lang string) (*site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the embedded notice: %w", err)
 	}
-	return &site{lang: lang, page: page, notice: notice}, nil
+	return &site{lang: lang, daemons: daemons, page: page, notice: notice}, nil
+}
+
+// kiosks is the kiosk's language: of -lang, else the daemon's; "" where neither says one
+// that there are words in.
+func (s *site) kiosks(ctx context.Context) string {
+	if s.lang == "" {
+		if lang := s.daemons(ctx); slices.Contains(words.Languages(), lang) {
+			s.last.Store(lang)
+		}
+	}
+	return s.known()
+}
+
+// known is kiosks without asking, for who has shown no token.
+func (s *site) known() string {
+	last, _ := s.last.Load().(string)
+	if s.lang != "" {
+		return s.lang
+	}
+	return last
 }
 
 // wordsAnswer is what the page reads from /words.json.
@@ -46,7 +73,7 @@ type wordsAnswer struct {
 }
 
 func (s *site) servePage(w http.ResponseWriter, r *http.Request) {
-	c, err := language(s.lang, r)
+	c, err := language(s.kiosks(r.Context()), r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -56,7 +83,7 @@ func (s *site) servePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) serveWords(w http.ResponseWriter, r *http.Request) {
-	c, err := language(s.lang, r)
+	c, err := language(s.kiosks(r.Context()), r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -85,7 +112,7 @@ func (s *site) serveAsset(w http.ResponseWriter, r *http.Request) {
 
 // serveNotice shows one title and one sentence of the catalogue.
 func (s *site) serveNotice(w http.ResponseWriter, r *http.Request, status int, key string) {
-	c, err := language(s.lang, r)
+	c, err := language(s.known(), r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

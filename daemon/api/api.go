@@ -96,9 +96,11 @@ type Deps struct {
 	Check func(ctx context.Context, req apitype.ChecksRequest, by string) (apitype.Checks, error)
 	// Metrics gives all figures as Prometheus reads them, the Server's own among them.
 	Metrics func() ([]byte, error)
-	Version apitype.Version
-	Auth    peer.Auth
-	Log     *slog.Logger
+	// Language is that of the texts, for screens; empty: not told.
+	Language string
+	Version  apitype.Version
+	Auth     peer.Auth
+	Log      *slog.Logger
 }
 
 // Bounds of time. The header's and the caps' are given by the contract.

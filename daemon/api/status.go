@@ -13,7 +13,7 @@ func (s *Server) statusOf(m session.Model) apitype.Status {
 	devices := s.devices()
 	return apitype.Status{
 		Session: s.sessionOf(m, devices), Devices: devices,
-		Conditions: s.deps.Health.List(), Technician: s.deps.Tools.Technician(), Version: s.deps.Version,
+		Conditions: s.deps.Health.List(), Technician: s.deps.Tools.Technician(), Language: s.deps.Language, Version: s.deps.Version,
 	}
 }
 

@@ -121,7 +121,7 @@ func (c *Client) room(task, id string, more ...string) (*url.URL, error) {
 func (c *Client) header(task string) (http.Header, error) {
 	token, err := c.token()
 	if err != nil {
-		return nil, &Error{Code: CodeUnauthorized, AfterRenewal: true, text: "cannot " + task + ": " + err.Error()}
+		return nil, &Error{Code: CodeUnauthorized, AfterRenewal: true, text: "cannot " + task, cause: err}
 	}
 	if !visible(token) {
 		return nil, &Error{Code: CodeUnauthorized, AfterRenewal: true, text: "cannot " + task + ": the backend's token is not 1 to 4096 visible ASCII characters; renew backend.token_file"}

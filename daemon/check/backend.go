@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -113,8 +114,21 @@ func (c *Checker) judgeFailure(p backend.Probe) finding {
 // judgeToken judges what the backend says of the kiosk's token.
 func (c *Checker) judgeToken(p backend.Probe) finding {
 	const code = apitype.CheckToken
-	command := "install -m 600 /dev/stdin " + Quote(c.o.TokenFile) + " && systemctl restart kioskd"
+	command := "install -m 600 /dev/stdin "
+	if c.o.TokenSealed {
+		command = "systemd-creds encrypt --name=backend-token - "
+	}
+	command += Quote(c.o.TokenFile) + " && systemctl restart kioskd"
+	hidden := errors.Is(p.TokenErr, fs.ErrPermission)
 	switch {
+	case hidden && c.o.Outside:
+		f := skip(code, "token_hidden", "path", c.o.TokenFile)
+		f.command = "sudo kioskctl doctor"
+		return f
+	case c.o.Outside && c.o.TokenSealed && errors.Is(p.TokenErr, fs.ErrNotExist):
+		return skip(code, "token_sealed", "path", c.o.TokenFile)
+	case hidden: // there may be a good one
+		return fail(code, "token_missing", "chown kioskd "+Quote(c.o.TokenFile), "path", c.o.TokenFile)
 	case p.TokenErr != nil:
 		return fail(code, "token_missing", command, "path", c.o.TokenFile)
 	case p.Err != nil || p.Status >= http.StatusInternalServerError:

@@ -1,6 +1,8 @@
 package check_test
 
 import (
+	"context"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -67,6 +69,7 @@ func TestBackendFaults(t *testing.T) {
 		{"the system's authorities", backend.Options{URL: checktest.Server(t, good, ok)}, "backend fail tls_authority", edit},
 		{"another name", backend.Options{URL: checktest.Server(t, ours.Sign(t, -1, 90, "clinic.example"), ok), CAFile: ours.File}, "backend fail tls_name", edit},
 		{"no token", backend.Options{URL: checktest.Server(t, good, ok), CAFile: ours.File, Token: backend.FileToken("/nowhere")}, "token fail token_missing", token},
+		{"token not for the daemon", backend.Options{URL: closed, Token: func() (string, error) { return "", fs.ErrPermission }}, "token fail token_missing", "chown kioskd /etc/kioskd/backend-token"},
 		{"token refused", backend.Options{URL: checktest.Server(t, good, checktest.Status(401)), CAFile: ours.File}, "token fail token_refused", token},
 		{"token refused, backend well", backend.Options{URL: checktest.Server(t, good, checktest.Status(401)), CAFile: ours.File}, "backend pass ", ""},
 		{"out of order", backend.Options{URL: checktest.Server(t, good, checktest.Status(503)), CAFile: ours.File}, "backend fail backend_broken", "curl -sv https://127.0.0.1:"},
@@ -86,6 +89,38 @@ func TestBackendFaults(t *testing.T) {
 		got := examined(t, tt.o)[code]
 		if got.Result != result || got.Fault != fault || !strings.Contains(got.Command, tt.with) || tt.with == "" && got.Command != "" {
 			t.Errorf("%s: got %+v, want %s, command with %q", tt.name, got, tt.want, tt.with)
+		}
+	}
+}
+
+// TestTokenCommands: no command overwrites a token that only cannot be read, or writes to
+// where it would be of no use.
+func TestTokenCommands(t *testing.T) {
+	const sealed = "/etc/kioskd/backend-token.sealed"
+	for _, tt := range []struct {
+		name  string
+		o     check.Options
+		probe backend.Probe
+		want  string // result fault command
+	}{
+		{"not for us", check.Options{Outside: true}, backend.Probe{TokenErr: fs.ErrPermission}, "skip token_hidden sudo kioskctl doctor"},
+		{"not for the daemon", check.Options{}, backend.Probe{TokenErr: fs.ErrPermission}, "fail token_missing chown kioskd /etc/kioskd/backend-token"},
+		{"none", check.Options{Outside: true}, backend.Probe{TokenErr: fs.ErrNotExist}, "fail token_missing install -m 600 /dev/stdin /etc/kioskd/backend-token && systemctl restart kioskd"},
+		{"sealed", check.Options{Outside: true, TokenSealed: true, TokenFile: sealed}, backend.Probe{TokenErr: fs.ErrNotExist}, "skip token_sealed "},
+		{
+			"sealed, refused",
+			check.Options{TokenSealed: true, TokenFile: sealed},
+			backend.Probe{Status: http.StatusUnauthorized},
+			"fail token_refused systemd-creds encrypt --name=backend-token - " + sealed + " && systemctl restart kioskd",
+		},
+	} {
+		tt.o.Backend = func(context.Context) backend.Probe { return tt.probe }
+		if tt.o.TokenFile == "" {
+			tt.o.TokenFile = "/etc/kioskd/backend-token"
+		}
+		got := one(t, tt.o, apitype.CheckToken)
+		if have := got.Result + " " + got.Fault + " " + got.Command; have != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, have, tt.want)
 		}
 	}
 }

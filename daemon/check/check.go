@@ -36,8 +36,12 @@ type Options struct {
 	Network func() (bool, error)
 	// Backend asks the backend once.
 	Backend func(context.Context) backend.Probe
-	// TokenFile is where the backend's token is, for commands.
-	TokenFile string
+	// TokenFile is where a new token of the backend is put, for commands; TokenSealed
+	// that systemd-creds(1) writes it.
+	TokenFile   string
+	TokenSealed bool
+	// Outside means that not the daemon asks: it may read what we may not.
+	Outside bool
 	// StateDir is where the store is.
 	StateDir string
 	// Media runs a loopback call for so long. Its error is an *apitype.Problem where
@@ -115,8 +119,8 @@ func pass(code string, args ...string) finding {
 	return finding{code: code, result: apitype.CheckPass, args: args}
 }
 
-func skip(code, fault string) finding {
-	return finding{code: code, result: apitype.CheckSkip, fault: fault}
+func skip(code, fault string, args ...string) finding {
+	return finding{code: code, result: apitype.CheckSkip, fault: fault, args: args}
 }
 
 func fail(code, fault, command string, args ...string) finding {

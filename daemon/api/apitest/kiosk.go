@@ -60,6 +60,9 @@ type Kiosk struct {
 	Rehearsal atomic.Pointer[chan struct{}]
 	checks    *check.Checker
 
+	// Safe is whether the kiosk is in safe mode.
+	Safe atomic.Bool
+
 	second atomic.Bool
 
 	dir    string
@@ -132,6 +135,7 @@ func startAt(socket string, consent bool, store *Store) (*Kiosk, error) {
 		},
 		Config:  func() any { return map[string]any{"session": map[string]any{"wait_seconds": 900}} },
 		Check:   k.checks.Run,
+		Safe:    k.Safe.Load,
 		Metrics: func() ([]byte, error) { return metrics.Write(k.API.Metrics()) },
 		Version: apitype.Version{Version: "test"},
 		Auth:    peer.Auth{ScreenGID: ScreenGID, TechnicianGID: TechnicianGID, OwnUID: uint32(os.Geteuid())},

@@ -93,7 +93,10 @@ type Status struct {
 	Conditions []Condition `json:"conditions"`
 	// Technician is set while a technician uses a device; the screen says so.
 	Technician *Technician `json:"technician,omitempty"`
-	Version    Version     `json:"version"`
+	// Language is that of the daemon's texts ([screen] language), and of a screen that
+	// was told no other: en, de, es.
+	Language string  `json:"language,omitempty"`
+	Version  Version `json:"version"`
 }
 
 // Session is the answer of GET /v1/session (null where there is none) and part

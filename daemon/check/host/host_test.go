@@ -61,26 +61,30 @@ func TestUnits(t *testing.T) {
 
 // systemd is asked where it runs, and only there.
 func TestUnitsAreAsked(t *testing.T) {
+	const browser = "/usr/lib/chromium/chromium\x00--kiosk\x00--user-data-dir=/run/user/1000/kioskscreen-browser/profile\x00--no-first-run\x00"
 	h := tree(t, map[string]string{"proc/1/comm": "systemd\n"})
 	if got := h.Units(t.Context()); len(got) != 1 || got[0].Fault != "no_systemd" {
 		t.Errorf("without systemd: %+v", got)
 	}
-	h = tree(t, map[string]string{"run/systemd/system/x": "", "proc/7/comm": "kioskscreen\n", "proc/x/comm": "kioskscreen\n"})
+	h = tree(t, map[string]string{"run/systemd/system/x": "", "proc/7/comm": "kioskscreen\n", "proc/x/comm": "kioskscreen\n", "proc/8/cmdline": browser})
 	var asked []string
 	h.Run = func(_ context.Context, name string, args ...string) (string, error) {
 		asked = append(asked, name+" "+args[len(args)-1])
 		return "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n", nil
 	}
 	got := h.Units(t.Context())
-	if len(got) != 3 || got[0].Code != "kioskd.socket" || got[1].Result != "pass" || got[2].Result != "pass" {
+	if len(got) != 4 || got[0].Code != "kioskd.socket" || got[1].Result != "pass" || got[2].Result != "pass" || got[3].Result != "pass" {
 		t.Errorf("with systemd: %+v", got)
 	}
-	if want := "systemctl kioskd.socket,systemctl kioskd.service"; strings.Join(asked, ",") != want {
+	if want := "systemctl kioskd.socket,systemctl kioskd.service,systemctl kiosk0.service"; strings.Join(asked, ",") != want {
 		t.Errorf("asked %v", asked)
 	}
-	h = tree(t, map[string]string{"run/systemd/system/x": "", "proc/7/comm": "kioskd\n"})
+	h = tree(t, map[string]string{"run/systemd/system/x": "", "proc/7/comm": "kioskd\n", "proc/8/cmdline": browser})
 	got = h.Units(t.Context())
-	judged(t, "no screen", got[2], "warn screen_stopped", "systemctl --user enable --now kioskscreen")
+	judged(t, "no screen", got[3], "warn screen_stopped", "systemctl --user enable --now kioskscreen kioskscreen-browser")
+	other := "chromium\x00--user-data-dir=/home/anna/x\x00"
+	h = tree(t, map[string]string{"proc/7/comm": "kioskscreen\n", "proc/8/cmdline": other})
+	judged(t, "no browser", h.screenUnit(), "warn browser_stopped", "systemctl --user enable --now kioskscreen kioskscreen-browser")
 	judged(t, "no answer", got[0], "skip no_answer", "")
 }
 

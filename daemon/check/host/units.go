@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"os"
+	"regexp"
 	"strings"
 
 	"kioskd/daemon/api/apitype"
@@ -12,6 +13,7 @@ import (
 const (
 	service = "kioskd.service"
 	socket  = "kioskd.socket"
+	always  = "kiosk0.service" // the interface without which the browser shows no picture
 )
 
 // unit is what `systemctl show` says of one (org.freedesktop.systemd1(5)).
@@ -25,7 +27,7 @@ func (h *Host) Units(ctx context.Context) []apitype.Check {
 		return []apitype.Check{skip("units", "no_systemd", "Not asked: this machine was not started by systemd.")}
 	}
 	var out []apitype.Check
-	for _, name := range []string{socket, service} {
+	for _, name := range []string{socket, service, always} {
 		text, err := h.Run(ctx, "systemctl", "show", "-p", "LoadState,ActiveState,SubState,UnitFileState,Result", name)
 		if err != nil {
 			out = append(out, skip(name, "no_answer", "systemd does not answer: "+err.Error()))
@@ -72,19 +74,31 @@ func judgeUnit(name string, u unit) apitype.Check {
 	return pass(name, name+" runs and is enabled.")
 }
 
-// screenUnit tells whether a kioskscreen runs: it is a unit of the desktop's user, of
-// which the system's manager knows nothing.
+// screenUnit tells whether a kioskscreen runs, and the browser in front of it: they are
+// units of the desktop's user, of which the system's manager knows nothing.
 func (h *Host) screenUnit() apitype.Check {
-	const code = "kioskscreen"
-	found := false
+	const (
+		code    = "kioskscreen"
+		hint    = "They are units of the desktop's user; type this as that user."
+		command = "systemctl --user enable --now kioskscreen kioskscreen-browser"
+	)
+	page, browser := false, false
 	h.processes(func(pid string) bool {
 		name, err := h.read("proc", pid, "comm")
-		found = found || err == nil && name == "kioskscreen"
-		return !found
+		page = page || err == nil && name == "kioskscreen"
+		words, err := h.read("proc", pid, "cmdline")
+		browser = browser || err == nil && browserOfUnit.MatchString(words)
+		return !page || !browser
 	})
-	if found {
-		return pass(code, "The touchscreen's program runs.")
+	switch {
+	case !page:
+		return warn(code, "screen_stopped", "No kioskscreen runs: the touchscreen shows nothing.", hint, command)
+	case !browser:
+		return warn(code, "browser_stopped", "kioskscreen runs, its browser does not: the touchscreen shows nothing.", hint, command)
 	}
-	return warn(code, "screen_stopped", "No kioskscreen runs: the touchscreen shows nothing.",
-		"It is a unit of the desktop's user; type this as that user.", "systemctl --user enable --now kioskscreen")
+	return pass(code, "The touchscreen's program and its browser run.")
 }
+
+// browserOfUnit fits the command line that /usr/lib/kioskd/kiosk-browser makes, as
+// /proc/pid/cmdline has it, with a zero byte between two words (proc(5)).
+var browserOfUnit = regexp.MustCompile(`--user-data-dir=[^\x00 ]*/kioskscreen-browser/`)
