@@ -252,9 +252,7 @@ func (k *kiosk) published(s session.Snapshot) {
 	}
 	k.entered.note(s.Model)
 	k.api.Publish(s)
-	if !s.Model.Running() {
-		k.oneWay.clear()
-	}
+	k.oneWay.room(s.Model.Running() && s.Model.Joined)
 	if s.Model.Unauthorized {
 		k.health.Set("backend_unauthorized", apitype.SeverityWarning,
 			k.words.Text("condition.backend_unauthorized.title"), k.words.Text("condition.backend_unauthorized.hint"))
