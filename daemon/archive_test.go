@@ -4,13 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kioskd/daemon/report"
 	"kioskd/daemon/session"
 	"kioskd/daemon/session/runner"
+	"kioskd/store"
 )
 
 // library is an archive over a real store, and a call in it that can end.
@@ -142,5 +148,53 @@ func TestFiguresGiveWay(t *testing.T) {
 	}
 	if m, err := a.Load(); err != nil || m.Exists() {
 		t.Errorf("the session is still there: %v, %v", m, err)
+	}
+}
+
+// On a full disk the end of a call is stored in the pages that are free, though there
+// is no place for the file of the figures' key. It mounts 300 KiB of memory, as root.
+func TestRootEndOnAFullDisk(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("only root can mount: run make test")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=300k"); err != nil {
+		t.Fatalf("cannot mount a disk to fill: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	a, call := library(t)
+	s, err := store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	a.store = s
+	filler := filepath.Join(dir, "filler")
+	for _, peer := range []string{"peer-1", "peer-2"} { // with space, which leaves free pages, and without
+		if err := call(peer); err != nil {
+			t.Errorf("the end of %s is not stored: %v", peer, err)
+		}
+		if m, err := a.Load(); err != nil || m.Exists() || s.ReadOnly() {
+			t.Errorf("%s is still there: %v, %v", peer, m, err)
+		}
+		if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("the disk is not full: %v", err)
+		}
+	}
+	if _, err := os.Stat(narrowed{}.path(a.folder)); err == nil {
+		t.Error("what is stored is noted down besides")
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if err := call("peer-3"); err != nil || a.waiting(t) != "q q" {
+		t.Errorf("with space again the outbox has %s, %v", a.waiting(t), err)
+	}
+	if intact, broken, err := s.Verify(); !intact || err != nil {
+		t.Errorf("the journal is broken at %d: %v", broken, err)
 	}
 }

@@ -41,6 +41,10 @@ import (
 // closeWithin bounds the end of the call's connections.
 const closeWithin = 3 * time.Second
 
+// ErrStart is wrapped by Run's error where nothing has run: the next start fails the
+// same way until somebody has mended what the error names.
+var ErrStart = errors.New("cannot start kioskd")
+
 // kiosk is the running daemon's parts.
 type kiosk struct {
 	cfg     configs.Config
@@ -82,7 +86,7 @@ func Run(ctx context.Context, cfg configs.Config, version apitype.Version, log *
 func RunIn(ctx context.Context, cfg configs.Config, version apitype.Version, log *slog.Logger, around Surroundings) error {
 	ln, err := listen(cfg.API.Socket)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrStart, err)
 	}
 	around = around.complete()
 	var safe *safety
@@ -92,7 +96,7 @@ func RunIn(ctx context.Context, cfg configs.Config, version apitype.Version, log
 	memory := report.NewLog(log.Handler())
 	k, err := build(cfg, version, memory, slog.New(memory), around)
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return fmt.Errorf("%w: %w", ErrStart, errors.Join(err, ln.Close()))
 	}
 	k.safety = safe
 	err = k.run(ctx, ln)
@@ -252,9 +256,7 @@ func (k *kiosk) published(s session.Snapshot) {
 	}
 	k.entered.note(s.Model)
 	k.api.Publish(s)
-	if !s.Model.Running() {
-		k.oneWay.clear()
-	}
+	k.oneWay.room(s.Model.Running() && s.Model.Joined)
 	if s.Model.Unauthorized {
 		k.health.Set("backend_unauthorized", apitype.SeverityWarning,
 			k.words.Text("condition.backend_unauthorized.title"), k.words.Text("condition.backend_unauthorized.hint"))

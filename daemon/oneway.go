@@ -15,8 +15,9 @@ type oneWay struct {
 	health *health.Set
 	words  *words.Catalogue
 
-	mu   sync.Mutex
-	ways map[string]ladder.Way // by participant, of those with whom it does
+	mu     sync.Mutex
+	inRoom bool                  // the session is
+	ways   map[string]ladder.Way // by participant, of those with whom it does
 }
 
 const codeOneWay = "media_one_way"
@@ -38,18 +39,18 @@ func (o *oneWay) note(e call.Event) {
 	case call.PeerLeft:
 		o.change(func() { delete(o.ways, e.ID) })
 	case call.Joined, call.RoomClosed: // everybody is met anew, or nobody
-		o.clear()
+		o.change(func() { clear(o.ways) })
 	}
 }
 
-// clear forgets everybody: there is no call.
-func (o *oneWay) clear() { o.change(func() { clear(o.ways) }) }
+// room says whether the session is in a room. One that it left says nothing of it.
+func (o *oneWay) room(in bool) { o.change(func() { o.inRoom = in }) }
 
 func (o *oneWay) change(do func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	do()
-	if len(o.ways) == 0 {
+	if !o.inRoom || len(o.ways) == 0 {
 		o.health.Clear(codeOneWay)
 		return
 	}

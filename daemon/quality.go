@@ -41,8 +41,10 @@ func (a *archive) Commit(c runner.Commit) error {
 	for errors.Is(err, runner.ErrOutboxFull) && a.makePlace() {
 		err = a.persistence.Commit(c)
 	}
-	if errors.Is(err, runner.ErrOutboxFull) && quality != "" { // full of reports: they stay
-		a.log.Warn("how the call went is not kept: too many reports wait to be sent")
+	if quality != "" && (errors.Is(err, runner.ErrOutboxFull) || errors.Is(err, runner.ErrStoreFull)) {
+		// The outbox is full of reports, which stay, or the disk is full: the end itself
+		// takes something away, and may have room where the figures have none.
+		a.log.Warn("how the call went is not kept", "error", err)
 		c.Report = nil
 		err = a.persistence.Commit(c)
 	}

@@ -145,6 +145,7 @@ type daemon struct {
 	done   chan struct{} // closed when the process is gone
 	told   atomic.Int64  // nanoseconds from the start to READY
 	killed atomic.Bool   // by us
+	status chan string   // what it tells systemd of itself; what finds no place is dropped
 }
 
 // start runs kioskd in the box; before goes before its command line (strace).
@@ -156,7 +157,7 @@ func (b *box) start(env []string, before ...string) (*daemon, error) {
 		return nil, err
 	}
 	args := append(append(before, os.Getenv(daemonEnv)), b.args()...)
-	d := &daemon{cmd: exec.Command(args[0], args[1:]...), began: time.Now(), ready: make(chan struct{}), done: make(chan struct{})}
+	d := &daemon{cmd: exec.Command(args[0], args[1:]...), began: time.Now(), ready: make(chan struct{}), done: make(chan struct{}), status: make(chan string, 16)}
 	d.cmd.Env = append(append(os.Environ(), "NOTIFY_SOCKET="+path), env...)
 	d.cmd.Stderr = b.log
 	if err := d.cmd.Start(); err != nil {
@@ -171,6 +172,12 @@ func (b *box) start(env []string, before ...string) (*daemon, error) {
 			}
 			if bytes.HasPrefix(buf[:n], []byte("READY=1")) && d.told.CompareAndSwap(0, int64(time.Since(d.began))) {
 				close(d.ready)
+			}
+			if _, status, ok := bytes.Cut(buf[:n], []byte("STATUS=")); ok {
+				select {
+				case d.status <- string(status):
+				default:
+				}
 			}
 		}
 	})

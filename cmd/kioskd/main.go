@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	cfg, err := load()
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "kioskd:", err)
-		refused(ctx, hup)
+		refused(ctx, hup, "Settings refused: see the log, mend the file; it is read again every few seconds")
 		return 2
 	}
 	log, level := newLog(stderr, cfg.Log.SlogLevel())
@@ -75,6 +75,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		log.Error("kioskd ends", "error", err)
 		if errors.Is(err, daemon.ErrRestart) {
 			return exitRestart
+		}
+		if errors.Is(err, daemon.ErrStart) {
+			refused(ctx, hup, "Tries again every few seconds: "+err.Error())
 		}
 		return 1
 	}

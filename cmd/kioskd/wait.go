@@ -10,18 +10,19 @@ import (
 	"kioskd/systemd"
 )
 
-// refusedWait is how long a daemon whose settings are refused stays, under systemd,
-// before it ends and is started again with what the file then says: a kiosk comes up
-// by itself once somebody has mended the file, and does not spin until then.
+// refusedWait is how long a daemon that cannot start (its settings are refused, its
+// disk is read-only) stays, under systemd, before it ends and is started again with what
+// it then finds: a kiosk comes up by itself once somebody has mended it, and does not
+// spin until then.
 const refusedWait = 3 * time.Second
 
 // refused tells systemd why, and waits; SIGTERM and SIGHUP end the waiting.
-func refused(ctx context.Context, hup <-chan struct{}) {
+func refused(ctx context.Context, hup <-chan struct{}, why string) {
 	n := systemd.NewNotifier()
 	if !n.Present() {
 		return
 	}
-	_ = n.Status("Settings refused: see the log, mend the file; it is read again every few seconds") // the log has it already
+	_ = n.Status(why) // the log has it already
 	timer := time.NewTimer(refusedWait)
 	defer timer.Stop()
 	select {

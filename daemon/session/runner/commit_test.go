@@ -256,6 +256,46 @@ func TestAcksWaitForTheStore(t *testing.T) {
 	})
 }
 
+// TestChatLeavesRoom: participants that say more than a disk that hangs takes push out
+// nothing but what they say, and that only while it hangs.
+func TestChatLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &slowDisk{disk: &disk{}, hang: make(chan struct{}, 1)}
+		b := begin(t, d.disk, func(o *runner.Options) { o.Store = d })
+		b.active()
+		d.hang <- struct{}{}
+		b.r.Post(session.MessageArrived{Attempt: 1, Participant: "c1", ID: "first", Text: "hello"})
+		synctest.Wait() // the runner is stuck in Commit now
+		said := func(who string, from, n int) (taken int) {
+			for i := range n {
+				id := fmt.Sprint("n", from+i)
+				for _, w := range []session.What{
+					session.MessageArrived{Attempt: 1, Participant: who, ID: id, Text: "hello"}, session.MessageAcked{Attempt: 1, Participant: who, ID: id},
+				} {
+					if b.r.Post(w) {
+						taken++
+					}
+				}
+			}
+			return taken
+		}
+		if n := said("c1", 0, 160) + said("c2", 0, 160) + said("c3", 0, 160); n != 128 {
+			t.Errorf("%d of the chat were taken", n)
+		}
+		if !b.r.Post(session.PeerLeft{Attempt: 1, Participant: "c1", How: session.Bye}) {
+			t.Error("that a participant left was not taken")
+		}
+		<-d.hang
+		synctest.Wait()
+		if m := b.r.Model(); m.State != session.Waiting || len(m.Messages) != 65 {
+			t.Errorf("state %s, %d messages", m.State, len(m.Messages))
+		}
+		for i := range 160 { // each gives its place back
+			b.post(session.MessageArrived{Attempt: 1, Participant: "c1", ID: fmt.Sprint("later", i), Text: "hello"})
+		}
+	})
+}
+
 // TestBundlesAreNotPrinted: neither by fmt nor by a log.
 func TestBundlesAreNotPrinted(t *testing.T) {
 	r := runner.Report{ID: "r1", Data: []byte("CANARY")}

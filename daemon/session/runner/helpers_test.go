@@ -102,6 +102,18 @@ func (d *disk) audits() string {
 	return strings.Join(d.audit, "\n")
 }
 
+// slowDisk is a disk that does not come back from a commit while hang is full.
+type slowDisk struct {
+	*disk
+	hang chan struct{} // capacity 1
+}
+
+func (d *slowDisk) Commit(c runner.Commit) error {
+	d.hang <- struct{}{}
+	<-d.hang
+	return d.disk.Commit(c)
+}
+
 // trace is the order in which things were seen.
 type trace struct {
 	mu   sync.Mutex

@@ -23,17 +23,6 @@ import (
 	"kioskd/daemon/session"
 )
 
-// Bounds of the two queues. They are apart, so that clients that flood the
-// commands cannot push the call's events out.
-const (
-	commandQueue = 64
-	reportQueue  = 256
-)
-
-// narrowWait is how long a command that may narrow exposure waits for a place in
-// the queue, where another is told at once that the kiosk is busy.
-const narrowWait = 2 * time.Second
-
 // recommitAfter is when a commit that failed is tried again.
 const recommitAfter = 2 * time.Second
 
@@ -105,6 +94,7 @@ type Runner struct {
 	o        Options
 	commands chan request
 	reports  chan session.What
+	chat     atomic.Int32 // how many of the reports are of the chat
 	ready    chan struct{}
 	done     chan struct{}
 	running  atomic.Bool
@@ -190,25 +180,6 @@ func (r *Runner) Ready() <-chan struct{} { return r.ready }
 // Model is the newest published model. It never waits.
 func (r *Runner) Model() session.Model { return r.model.Load().Clone() }
 
-// Post hands over a fact or the result of an effect. It never waits; false
-// means that it was not taken: the queue is full or the runner has ended.
-func (r *Runner) Post(w session.What) bool {
-	if w == nil {
-		return false
-	}
-	select {
-	case <-r.done:
-		return false
-	default:
-	}
-	select {
-	case r.reports <- w:
-		return true
-	default:
-		return false
-	}
-}
-
 // Do does a command and answers when it is done: the result, or a
 // *session.Refusal, or ctx's error (the command may be done all the same; ask
 // again with the same key). A key (Idempotency-Key) that was seen in the last 10
@@ -285,6 +256,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		case <-timer.C:
 			r.fact(ctx, session.Tick{})
 		case w := <-r.reports:
+			if ofChat(w) {
+				r.chat.Add(-1)
+			}
 			r.fact(ctx, w)
 		case q := <-r.commands:
 			r.command(ctx, q)
