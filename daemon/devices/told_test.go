@@ -1,0 +1,40 @@
+package devices
+
+import (
+	"testing"
+
+	"kioskd/capture/microphone"
+	"kioskd/configs"
+)
+
+// The microphone is held while it is open, by what its Keeper says: a try that fails as
+// the one before takes no hold, and what is said late drops none.
+func TestMicrophoneIsHeldWhileItIsOpen(t *testing.T) {
+	k := newKiosk(t, func(cfg *configs.Config) { cfg.Microphone.Enabled = true })
+	k.mic.keeper = microphone.NewKeeper(microphone.KeeperConfig{})
+	try := func() {
+		if _, err := k.chooseMicrophone(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range []struct {
+		do   func()
+		want string
+	}{
+		{try, ""},
+		{func() { k.microphoneChanged(microphone.State{Device: "mic", Err: microphone.ErrBusy}) }, ""},
+		{try, ""}, // fails as before, which the Keeper does not say again
+		{func() { k.microphoneChanged(microphone.State{Device: "mic"}) }, "mic-mic session"},
+		{try, "mic-mic session"},
+		{func() { k.microphoneChanged(microphone.State{Device: "mic", Err: microphone.ErrStalled}) }, "mic-mic session"},
+		{func() { k.microphoneChanged(microphone.State{Device: "mic", Err: microphone.ErrGone}) }, ""},
+		{func() { k.microphoneChanged(microphone.State{Device: "mic", Err: microphone.ErrStalled}) }, "mic-mic session"}, // in its opening
+		{func() { k.microphoneChanged(microphone.State{Device: "hw:other"}) }, "other session"},
+		{func() { k.microphoneChanged(microphone.State{Device: "nowhere"}) }, ""},
+	} {
+		k.heardOf("other")
+		if c.do(); inUse(k) != c.want {
+			t.Errorf("step %d: %q is in use, want %q", i, inUse(k), c.want)
+		}
+	}
+}
