@@ -215,6 +215,8 @@ func (d *Devices) returned() {
 
 // tellCamera says what is wrong with the camera that runs.
 func (d *Devices) tellCamera() {
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	d.mu.Lock()
 	run := d.cam
 	d.mu.Unlock()

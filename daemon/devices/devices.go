@@ -62,6 +62,10 @@ type Devices struct {
 	looks, tries slots
 	work         sync.WaitGroup // a tool's hold of its device
 
+	// telling is held from when a condition is worked out until it is set, so that none
+	// goes over a newer one; before mu.
+	telling sync.Mutex
+
 	mu       sync.Mutex
 	found    found     // of the last looks
 	begun    [2]uint64 // looks for cameras, and for sound, that were begun

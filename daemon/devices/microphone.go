@@ -33,9 +33,9 @@ func (d *Devices) RunMicrophone(ctx context.Context, put func([]int16, time.Time
 	for ctx.Err() == nil { // once more when another one is bound
 		d.runMicrophone(ctx, put)
 	}
-	for _, code := range microphoneConditions() {
-		d.o.Health.Clear(code)
-	}
+	d.telling.Lock()
+	d.setOnly(microphoneConditions(), "", "")
+	d.telling.Unlock()
 	d.o.Changed()
 	d.o.Shown()
 }
@@ -155,6 +155,8 @@ func (d *Devices) tellMicrophone() {
 	if !d.cfg.Microphone.Enabled {
 		return
 	}
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	d.mu.Lock()
 	run, muted := d.mic, d.session.muted
 	d.mu.Unlock()

@@ -1,8 +1,10 @@
 package devices
 
 import (
+	"sync"
 	"testing"
 
+	"kioskd/capture/camera"
 	"kioskd/capture/microphone"
 	"kioskd/configs"
 )
@@ -35,6 +37,21 @@ func TestMicrophoneIsHeldWhileItIsOpen(t *testing.T) {
 		k.heardOf("other")
 		if c.do(); inUse(k) != c.want {
 			t.Errorf("step %d: %q is in use, want %q", i, inUse(k), c.want)
+		}
+	}
+}
+
+// Of two that tell a condition at a time the newer one counts.
+func TestConditionsDoNotCross(t *testing.T) {
+	k := newKiosk(t)
+	k.cam.keeper, k.cam.code = camera.NewKeeper(camera.KeeperConfig{}), camera.Present
+	for i := range 3000 {
+		var both sync.WaitGroup
+		both.Go(func() { k.shutterChanged(true) })
+		both.Go(func() { k.shutterChanged(false) })
+		both.Wait()
+		if shut := conditions(k) == "camera_shuttered"; shut != k.cam.shut {
+			t.Fatalf("round %d: shut %v, and %q is told", i, k.cam.shut, conditions(k))
 		}
 	}
 }
