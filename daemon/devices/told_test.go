@@ -1,8 +1,12 @@
 package devices
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"kioskd/capture/camera"
 	"kioskd/capture/microphone"
@@ -54,4 +58,40 @@ func TestConditionsDoNotCross(t *testing.T) {
 			t.Fatalf("round %d: shut %v, and %q is told", i, k.cam.shut, conditions(k))
 		}
 	}
+}
+
+// Where the kernel's word ends it is asked for again, ever more rarely, and the devices
+// are looked at meanwhile.
+func TestKernelsWordIsAskedForAgain(t *testing.T) {
+	k := newKiosk(t)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		var asked []time.Duration
+		k.o.Events = func(ctx context.Context, _ func()) error {
+			asked = append(asked, time.Since(began))
+			if len(asked) == 7 { // it is well for an hour
+				began = began.Add(time.Hour)
+				time.Sleep(time.Hour)
+			}
+			return errors.New("the socket broke")
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); k.listen(ctx) }()
+		time.Sleep(time.Hour + 124*time.Second + time.Second/2)
+		cancel()
+		<-done
+		want := []time.Duration{0, 1, 3, 7, 15, 31, 61, 62, 64, 68, 76, 92, 122}
+		if len(asked) != len(want) {
+			t.Fatalf("asked at %v", asked)
+		}
+		for i := range want {
+			if asked[i] != want[i]*time.Second {
+				t.Fatalf("asked at %v", asked)
+			}
+		}
+		if k.changes != len(want)-1 {
+			t.Errorf("looked %d times", k.changes)
+		}
+	})
 }
