@@ -104,9 +104,10 @@ export class View {
   }
 
   // lost makes the view again although nobody answers: the offer is ready by the
-  // time the daemon is back.
+  // time the daemon is back. Said once more, it counts where a daemon has taken the
+  // offer meanwhile, for that one is gone, too.
   lost() {
-    if (!this.#running) return;
+    if (!this.#running || this.#early && !this.#location) return;
     this.#restart();
     this.#early = true;
   }
