@@ -8,6 +8,19 @@ import (
 	"kioskd/daemon/api/apitype"
 )
 
+// A browser that has no connection to give now may have one later.
+func TestPageTriesAgainWithoutAConnection(t *testing.T) {
+	far := newFarSide(t)
+	far.studio = newStudio(t)
+	p := openPage(t, far)
+	p.wait(`document.body.dataset.state === "none"`)
+	eval[any](p, `(window.given = RTCPeerConnection, window.asked = 0, window.RTCPeerConnection = class { constructor() { window.asked++; throw new DOMException("none left"); } }, true)`)
+	far.change(call(apitype.StateActive))
+	p.wait(`window.asked >= 2`)
+	eval[any](p, `(window.RTCPeerConnection = window.given, true)`)
+	p.waitFor(`window.kiosk.remote?.frames > 0 && window.kiosk.self?.frames > 0`, 8*time.Second) // a stream of events that is idle for longer ends
+}
+
 // The daemon dies twice before it says anything: the view that the first of them has
 // given is dead, and is not waited for.
 func TestPageSurvivesADaemonThatDiesTwice(t *testing.T) {

@@ -135,12 +135,12 @@ export class View {
 
   async #connect() {
     const turn = this.#retire();
-    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }); // one way for sound and picture
-    this.#pc = pc;
-    this.connections++;
-    this.#counted = { frames: 0, packets: 0 };
-    pc.ontrack = (event) => this.#show(pc, event.track);
     try {
+      const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }); // one way for sound and picture
+      this.#pc = pc;
+      this.connections++;
+      this.#counted = { frames: 0, packets: 0 };
+      pc.ontrack = (event) => this.#show(pc, event.track);
       pc.addTransceiver("video", { direction: "recvonly" });
       if (this.options.sound) pc.addTransceiver("audio", { direction: "recvonly" });
       await pc.setLocalDescription();
