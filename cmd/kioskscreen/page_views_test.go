@@ -8,6 +8,49 @@ import (
 	"kioskd/daemon/api/apitype"
 )
 
+// observer sends nothing at all, which no new view changes.
+func observer() apitype.Participant {
+	return apitype.Participant{ID: "observer-1", Name: "Jo Observer", Role: "clinician", Presence: "here"}
+}
+
+// Who has nothing to send keeps the one view, who is silent gets new ones ever more
+// rarely, and who is heard again keeps the one there is.
+func TestPageLeavesSilenceAlone(t *testing.T) {
+	far := newFarSide(t)
+	far.studio = newStudio(t)
+	far.studio.mute(true, true)
+	p := openPage(t, far)
+	show := func() {
+		far.change(call(apitype.StateActive, func(s *apitype.Session) {
+			s.Video.Disabled = true // no own view
+			s.Participants = []apitype.Participant{interpreter(), observer()}
+		}))
+	}
+	show()
+	p.wait(`window.kiosk.remotes["interpreter-1"]?.connections === 1`)
+	made := eval[float64](p, `performance.now()`)
+	for _, ms := range []int{6000, 12000, 17000} {
+		p.waitFor(fmt.Sprintf(`performance.now() - %f > %d`, made, ms), 20*time.Second)
+		show() // a stream of events that is idle for long ends
+	}
+	views := func(id string) int { return far.count("POST", "/v1/views/remote/"+id) }
+	if n := views("observer-1"); n != 1 {
+		t.Errorf("%d views of somebody who sends nothing", n)
+	}
+	// Each is given four seconds; then there are pauses of 0.25, 1 and 4 s.
+	if n := views("interpreter-1"); n < 2 || n > 3 {
+		t.Errorf("%d views in 17 s of somebody who is silent, want 2 or 3", n)
+	}
+	far.studio.mute(true, false)
+	before := views("interpreter-1")
+	p.waitFor(`performance.now() - window.kiosk.remotes["interpreter-1"].lastSound < 300 && window.kiosk.remotes["interpreter-1"].audio?.rms > 0.05`, 3*time.Second)
+	heard := eval[float64](p, `performance.now()`)
+	p.waitFor(fmt.Sprintf(`performance.now() - %f > 3000`, heard), 6*time.Second)
+	if n := views("interpreter-1"); n != before {
+		t.Errorf("%d new views of somebody who is heard again", n-before)
+	}
+}
+
 // A browser that has no connection to give now may have one later.
 func TestPageTriesAgainWithoutAConnection(t *testing.T) {
 	far := newFarSide(t)
