@@ -15,6 +15,7 @@
 package camera
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -133,21 +134,52 @@ type Camera struct {
 // Open opens the camera and sets its format. It starts no stream. The caller
 // ends it by Run, or by Close when it is never run. Errors wrap ErrGone, ErrBusy,
 // ErrNoRoom or ErrPermission where one fits.
-func Open(cfg Config, log *slog.Logger) (*Camera, error) {
+func Open(cfg Config, log *slog.Logger) (*Camera, error) { return open(context.Background(), cfg, log) }
+
+// open is Open that goes no further once ctx has ended: setting a USB camera up can take
+// seconds, in which it may have been switched off.
+func open(ctx context.Context, cfg Config, log *slog.Logger) (*Camera, error) {
+	if ctx.Err() != nil {
+		return nil, unwanted(ctx, cfg.Path)
+	}
 	cfg = cfg.withDefaults()
 	cam, err := webcam.Open(cfg.Path)
 	if err != nil {
 		return nil, classify("open", cfg.Path, err)
 	}
 	c := &Camera{cfg: cfg, log: log.With("camera", cfg.Path), cam: cam}
-	if err := c.setUp(); err != nil {
+	if err := c.setUp(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// setUp negotiates the format; what the driver then has is what is used.
-func (c *Camera) setUp() error {
+func unwanted(ctx context.Context, path string) error {
+	return fmt.Errorf("cannot open camera %s: %w", path, context.Cause(ctx))
+}
+
+// setUp goes step by step until ctx ends.
+func (c *Camera) setUp(ctx context.Context) error {
+	steps := []func() error{
+		c.choose, c.setFormat,
+		func() error { return c.setRate(c.asked.fps) },
+		func() error { applyControls(ctx, c.fd, c.cfg.Controls, c.log); return nil },
+		c.prepare,
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return unwanted(ctx, c.cfg.Path)
+		}
+	}
+	c.log.Info("camera opened", "format", c.got().String(), "fps", c.fps)
+	return nil
+}
+
+// choose asks what the camera offers and takes the format to ask for.
+func (c *Camera) choose() error {
 	var err error
 	if c.fd, err = descriptor(c.cam); err != nil {
 		return err
@@ -168,7 +200,14 @@ func (c *Camera) setUp() error {
 		}
 		return classify("use", c.cfg.Path, err)
 	}
-	if _, _, _, err := c.cam.SetImageFormat(pixelFormat(want.fourCC), uint32(want.width), uint32(want.height)); err != nil {
+	return nil
+}
+
+// setFormat sets the format; what the driver then has is what is used.
+func (c *Camera) setFormat() error {
+	want := c.asked
+	_, _, _, err := c.cam.SetImageFormat(pixelFormat(want.fourCC), uint32(want.width), uint32(want.height))
+	if err != nil {
 		return classify("set the format of", c.cfg.Path, err)
 	}
 	if c.format, err = readFormat(c.fd); err != nil {
@@ -178,19 +217,23 @@ func (c *Camera) setUp() error {
 		return classify("use", c.cfg.Path, err)
 	}
 	c.way, _ = wayOf(c.fourCC)
-	got := choice{c.fourCC, int(c.format.width), int(c.format.height), want.fps}
-	if got != want {
+	if got := c.got(); got != want {
 		c.log.Warn("the camera set another format than asked", "asked", want.String(), "set", got.String())
 	}
-	if err := c.setRate(want.fps); err != nil {
-		return err
-	}
-	applyControls(c.fd, c.cfg.Controls, c.log)
+	return nil
+}
+
+// got is the format that is set.
+func (c *Camera) got() choice {
+	return choice{c.fourCC, int(c.format.width), int(c.format.height), c.asked.fps}
+}
+
+// prepare makes the buffers.
+func (c *Camera) prepare() error {
 	if err := c.cam.SetBufferCount(buffers); err != nil {
 		return classify("prepare", c.cfg.Path, err)
 	}
-	c.pool = capture.NewPool(got.width, got.height)
-	c.log.Info("camera opened", "format", got.String(), "fps", c.fps)
+	c.pool = capture.NewPool(int(c.format.width), int(c.format.height))
 	return nil
 }
 

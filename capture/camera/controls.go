@@ -2,6 +2,7 @@ package camera
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -242,8 +243,8 @@ func putBack(fd int, set []setting) error {
 }
 
 // applyControls sets what can be set of the values: a camera with a wrong
-// brightness is better than none.
-func applyControls(fd int, values map[string]int32, log *slog.Logger) {
+// brightness is better than none. It ends early with ctx.
+func applyControls(ctx context.Context, fd int, values map[string]int32, log *slog.Logger) {
 	if len(values) == 0 {
 		return
 	}
@@ -255,6 +256,9 @@ func applyControls(fd int, values map[string]int32, log *slog.Logger) {
 	}
 	set, _ := settings(all, values) // what is wrong was told
 	for _, s := range set {
+		if ctx.Err() != nil {
+			return
+		}
 		if s.check(s.value) != nil {
 			continue
 		}

@@ -119,6 +119,9 @@ func (d *director) again(ctx context.Context) {
 // start asks for a camera and begins with it, where none is current.
 func (d *director) start(ctx context.Context) {
 	cfg, err := d.cfg.Choose()
+	if ctx.Err() != nil {
+		return // switched off meanwhile: it must not be opened
+	}
 	if err == nil {
 		d.current, err = d.begin(ctx, cfg)
 	}
@@ -280,6 +283,9 @@ func (d *director) retargeted(ctx context.Context) {
 		return
 	}
 	cfg, err := d.cfg.Choose()
+	if ctx.Err() != nil {
+		return
+	}
 	switch {
 	case err != nil:
 	case d.current == nil:

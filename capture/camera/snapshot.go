@@ -38,7 +38,7 @@ func snapshot(ctx context.Context, d *drivers, cfg Config) (*capture.Frame, erro
 // settled runs the camera until it has settled and gives the picture of then.
 func settled(ctx context.Context, cfg Config) (*capture.Frame, error) {
 	cfg.Shutter = nil // nobody asks
-	cam, err := Open(cfg, slog.New(slog.DiscardHandler))
+	cam, err := open(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (t *take) try(ctx context.Context) error {
 	var rungs []choice
 	for first := true; ; first = false {
 		cfg.inside(startWithin)
-		cam, err := Open(cfg, t.k.cfg.Log)
+		cam, err := open(ctx, cfg, t.k.cfg.Log)
 		if err != nil {
 			return err
 		}

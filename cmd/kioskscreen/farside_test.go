@@ -44,6 +44,7 @@ type farSide struct {
 	seq      int
 	studio   *studio // nil: views are refused
 	raw      http.HandlerFunc
+	mum      bool // no stream of events says anything
 
 	server *http.Server
 	cancel context.CancelFunc
@@ -135,6 +136,11 @@ func (f *farSide) handler() http.Handler {
 func (f *farSide) events(w http.ResponseWriter, r *http.Request) {
 	ch := make(chan string, 64)
 	f.mu.Lock()
+	if f.mum {
+		f.mu.Unlock()
+		<-r.Context().Done()
+		return
+	}
 	f.watchers[ch] = true
 	first := f.eventLocked(apitype.EventSnapshot, f.status)
 	f.mu.Unlock()
@@ -154,6 +160,14 @@ func (f *farSide) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// holdEvents keeps back what streams of events have to say, as a daemon that has not
+// come so far yet.
+func (f *farSide) holdEvents(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mum = on
 }
 
 // say keeps the patient's message, as the daemon does; delivering it is the

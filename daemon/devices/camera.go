@@ -3,6 +3,7 @@ package devices
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"kioskd/capture"
@@ -56,6 +57,9 @@ func (d *Devices) RunCamera(ctx context.Context, id string, put func(*capture.Fr
 func (d *Devices) SwitchCamera(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.names.Resolve(d.cam.target) != d.names.Resolve(id) {
+		d.cam.standsIn = false // nothing does for this one
+	}
 	d.cam.target = id
 	if d.cam.keeper != nil {
 		d.cam.keeper.Retarget()
@@ -94,11 +98,15 @@ func (d *Devices) wantedCamera() (c *aCamera, standsIn bool) {
 		if usable < 0 && len(list) > 0 {
 			usable = 0 // and say what is wrong with it
 		}
-	} else if i := slices.IndexFunc(list, func(c aCamera) bool { return c.id == target }); i >= 0 {
-		return &list[i], false
-	} else if !d.cfg.Camera.Fallback {
-		return nil, false
 	} else {
+		i := slices.IndexFunc(list, func(c aCamera) bool { return c.id == target })
+		// Back, and not to be used: what stands in for it goes on, where there is something.
+		if i >= 0 && (list[i].Err == nil || !d.cam.standsIn || usable < 0) {
+			return &list[i], false
+		}
+		if !d.cfg.Camera.Fallback {
+			return nil, false
+		}
 		standsIn = true
 		if i := slices.IndexFunc(list, bound); i >= 0 {
 			usable = i
@@ -148,7 +156,10 @@ func (d *Devices) cameraHeld(path string, open bool) {
 		d.holds.take(d.open[path], bySession)
 	} else if id, ok := d.open[path]; ok {
 		delete(d.open, path)
-		d.holds.drop(id, bySession)
+		// One that hung may close late, when the same camera runs at another node.
+		if !slices.Contains(slices.Collect(maps.Values(d.open)), id) {
+			d.holds.drop(id, bySession)
+		}
 	}
 	d.mu.Unlock()
 	d.o.Shown()
@@ -189,8 +200,8 @@ func (d *Devices) shutterChanged(closed bool) {
 	d.o.Changed()
 }
 
-// returned has the Keeper look again where the wanted camera is back and another
-// stands in for it.
+// returned has the Keeper look again where the wanted camera is back, can be used, and
+// another stands in for it.
 func (d *Devices) returned() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -204,6 +215,8 @@ func (d *Devices) returned() {
 
 // tellCamera says what is wrong with the camera that runs.
 func (d *Devices) tellCamera() {
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	d.mu.Lock()
 	run := d.cam
 	d.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kioskd/capture"
+	"kioskd/capture/camera"
 	"kioskd/cmd/fakecam/blocks"
 	"kioskd/cmd/fakecam/camctl"
 	"kioskd/configs"
@@ -221,6 +222,78 @@ func TestCameraThatStandsIn(t *testing.T) {
 	nobody(t, cams, 2, 2*time.Second)
 }
 
+// The chosen camera comes back and cannot be used: what stands in for it goes on.
+func TestStandInOutlastsAnUnusableReturn(t *testing.T) {
+	cams := plugIn(t, 2)
+	k := newKiosk(t, realCameras, func(cfg *configs.Config) { cfg.Camera.Fallback = true })
+	ids := k.names(2)
+	c := k.film(ids[0])
+	c.picture(wait)
+	if err := cams.Unplug(0); err != nil {
+		t.Fatal(err)
+	}
+	k.eventually("another stands in", wait, func() bool { return conditions(k) == "camera_fallback" && inUse(k) == ids[1]+" session" })
+	tell(t, cams, "deny 0 all")
+	if err := cams.Plug(0); err != nil {
+		t.Fatal(err)
+	}
+	k.eventually("it is back and denied", wait, func() bool { return k.at("/dev/video0").State == "no_permission" })
+	for range 3 {
+		k.Report()
+		c.picture(wait)
+	}
+	if conditions(k) != "camera_fallback" || inUse(k) != ids[1]+" session" {
+		t.Errorf("%q, %q is in use", conditions(k), inUse(k))
+	}
+	tell(t, cams, "allow 0 all")
+	k.eventually("it goes back", wait, func() bool {
+		k.Report()
+		return conditions(k) == "" && inUse(k) == ids[0]+" session"
+	})
+}
+
+// What stands in does so for the camera that went, not for one that somebody chooses,
+// and where nothing else is left its owner's trouble is told.
+func TestNothingStandsInForAChoice(t *testing.T) {
+	k := newKiosk(t, func(cfg *configs.Config) { cfg.Camera.Fallback = true })
+	wanted := func(errs ...error) string {
+		var list []camera.Info
+		for i, err := range errs {
+			list = append(list, camera.Info{Base: string(rune('a' + i)), Path: fmt.Sprint("/dev/video", i), Err: err})
+		}
+		k.take(forCameras, k.numbered(forCameras), func(f *found) { f.cameras = list })
+		c, standsIn := k.wantedCamera()
+		if c == nil {
+			return ""
+		}
+		return fmt.Sprint(c.id, standsIn)
+	}
+	k.SwitchCamera("b")
+	for _, c := range []struct {
+		errs []error
+		want string
+	}{
+		{[]error{nil, camera.ErrBusy, camera.ErrBusy}, "atrue"},
+		{[]error{nil, nil, camera.ErrBusy}, "bfalse"},
+		{[]error{camera.ErrGone, camera.ErrBusy, camera.ErrBusy}, "bfalse"},
+		{[]error{nil}, "atrue"},
+		{[]error{camera.ErrGone}, ""},
+	} {
+		k.cam.standsIn = true
+		if got := wanted(c.errs...); got != c.want {
+			t.Errorf("%v: %q, want %q", c.errs, got, c.want)
+		}
+	}
+	k.SwitchCamera("b")
+	if !k.cam.standsIn {
+		t.Error("the same wish once more ends what stands in for it")
+	}
+	k.SwitchCamera("c")
+	if got := wanted(nil, nil, camera.ErrBusy); got != "cfalse" {
+		t.Errorf("chosen and busy: %q", got)
+	}
+}
+
 // A shutter that closes in a call is told to the session, and takes nothing else.
 func TestShutterInACall(t *testing.T) {
 	cams := plugIn(t, 1)
@@ -300,5 +373,17 @@ func TestCameraHeld(t *testing.T) {
 	k.cameraHeld("/dev/video7", false) // nobody's
 	if len(k.holds) != 0 {
 		t.Errorf("all are closed and held is %v", k.holds)
+	}
+	k.cam.next = chosen{"a", "/dev/video0"}
+	k.cameraHeld("/dev/video0", true)
+	k.cam.next = chosen{"a", "/dev/video1"} // it hung, was replugged, and runs
+	k.cameraHeld("/dev/video1", true)
+	k.cameraHeld("/dev/video0", false)
+	if len(k.holds) != 1 || k.holds["a"] != bySession {
+		t.Errorf("it runs, its old file is closed, and held is %v", k.holds)
+	}
+	k.cameraHeld("/dev/video1", false)
+	if len(k.holds) != 0 {
+		t.Errorf("both are closed and held is %v", k.holds)
 	}
 }

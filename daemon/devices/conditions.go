@@ -80,7 +80,7 @@ func microphoneCondition(err error) string {
 }
 
 // setOnly sets one condition of a group, or none, and clears the others. more is added
-// to its hint.
+// to its hint. The caller holds telling.
 func (d *Devices) setOnly(group []string, code, more string) {
 	for _, c := range group {
 		if c != code {
@@ -109,6 +109,8 @@ func (d *Devices) Report() session.DeviceReport {
 	}
 	d.returned()
 	d.tryMicrophone()
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	d.mu.Lock()
 	r, runs := d.summary(), d.cam.keeper != nil
 	lost := ""

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"kioskd/capture/camera"
 	"kioskd/capture/microphone"
@@ -61,6 +62,10 @@ type Devices struct {
 	// looks and tries bound what hangs in a sound driver or server.
 	looks, tries slots
 	work         sync.WaitGroup // a tool's hold of its device
+
+	// telling is held from when a condition is worked out until it is set, so that none
+	// goes over a newer one; before mu.
+	telling sync.Mutex
 
 	mu       sync.Mutex
 	found    found     // of the last looks
@@ -146,16 +151,46 @@ func (d *Devices) Run(ctx context.Context) {
 		}
 	})
 	if d.o.Events != nil {
-		watches.Go(func() {
-			if err := d.o.Events(ctx, d.plugged); err != nil {
-				d.log.Warn("cannot hear the kernel's word of devices that come and go", "error", err)
-			}
-		})
+		watches.Go(func() { d.listen(ctx) })
 	}
 	watches.Wait()
 	<-ctx.Done()
 	d.stop()
 	d.endTools(context.WithoutCancel(ctx))
+}
+
+// Pauses before the kernel is listened to again: where its word cannot be had, devices
+// are looked at every listenMost instead.
+const (
+	listenFirst = time.Second
+	listenMost  = 30 * time.Second
+)
+
+// listen hears the kernel's word of devices until ctx ends, however often that breaks.
+func (d *Devices) listen(ctx context.Context) {
+	pause := listenFirst
+	for {
+		began := time.Now()
+		err := d.o.Events(ctx, d.plugged)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > listenMost { // it had been well
+			pause = listenFirst
+		}
+		if pause == listenFirst { // told once
+			d.log.Warn("cannot hear the kernel's word of devices that come and go; they are looked at now and then", "error", err)
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return
+		case <-again.C:
+		}
+		pause = min(2*pause, listenMost)
+		d.plugged() // what came meanwhile nobody has told
+	}
 }
 
 // stop ends every tool: none outlives the daemon.

@@ -156,9 +156,9 @@ func TestConditionOfEachCode(t *testing.T) {
 	k.shutterChanged(false)
 	k.mic.keeper = microphone.NewKeeper(microphone.KeeperConfig{})
 	for err, want := range microphoneErrors() {
-		k.mic.held = "mic-mic"
-		k.holds.take("mic-mic", bySession)
-		k.microphoneChanged(microphone.State{Err: err})
+		k.mic.next = chosen{"mic-mic", "mic"}
+		k.holdMicrophone("mic-mic")
+		k.microphoneChanged(microphone.State{Device: "mic", Err: err})
 		if got := conditions(k); got != want || !errors.Is(k.mic.err, err) {
 			t.Errorf("%v: the conditions are %q, want %q", err, got, want)
 		}

@@ -24,5 +24,6 @@ func (h holds) drop(id, by string) {
 	}
 }
 
-// chosen is a camera that the running Keeper was told to use.
+// chosen is a device that the running Keeper was told to use: its name, and the node or
+// ALSA name that opens it.
 type chosen struct{ id, path string }

@@ -216,7 +216,7 @@ func (d *Devices) rename() {
 		d.open[path] = d.names.Resolve(id)
 	}
 	d.cam.next.id, d.cam.live = d.names.Resolve(d.cam.next.id), d.names.Resolve(d.cam.live)
-	d.mic.held = d.names.Resolve(d.mic.held)
+	d.mic.next.id, d.mic.held = d.names.Resolve(d.mic.next.id), d.names.Resolve(d.mic.held)
 }
 
 // label remembers what a device is called, for when it is gone.

@@ -17,6 +17,7 @@ import (
 type microphoneRun struct {
 	keeper *microphone.Keeper // nil: none runs
 	again  context.CancelFunc // ends the Keeper, so that another device is opened
+	next   chosen             // the one that the Keeper was told to use last
 	held   string             // the name of the one that may be open
 	err    error              // why the wanted one does not open, nil when it does
 	shut   bool               // muted by its own button
@@ -32,9 +33,9 @@ func (d *Devices) RunMicrophone(ctx context.Context, put func([]int16, time.Time
 	for ctx.Err() == nil { // once more when another one is bound
 		d.runMicrophone(ctx, put)
 	}
-	for _, code := range microphoneConditions() {
-		d.o.Health.Clear(code)
-	}
+	d.telling.Lock()
+	d.setOnly(microphoneConditions(), "", "")
+	d.telling.Unlock()
 	d.o.Changed()
 	d.o.Shown()
 }
@@ -54,7 +55,7 @@ func (d *Devices) runMicrophone(ctx context.Context, put func([]int16, time.Time
 		d.log.Error("the microphone did not close cleanly", "error", err)
 	}
 	d.mu.Lock()
-	d.holds.drop(d.mic.held, bySession)
+	d.holdMicrophone("")
 	d.mic = microphoneRun{err: d.mic.err}
 	d.mu.Unlock()
 }
@@ -73,11 +74,7 @@ func (d *Devices) chooseMicrophone() (microphone.Config, error) {
 	if !ok {
 		return microphone.Config{}, microphone.ErrNoDevice
 	}
-	if d.mic.keeper != nil {
-		d.holds.drop(d.mic.held, bySession)
-		d.mic.held = m.id
-		d.holds.take(m.id, bySession)
-	}
+	d.mic.next = chosen{m.id, m.device}
 	return microphone.Config{Device: m.device}, nil
 }
 
@@ -110,13 +107,36 @@ func (d *Devices) microphoneChanged(s microphone.State) {
 	if s.Err != nil {
 		d.mic.silent = false
 	}
-	if s.Err != nil && !errors.Is(s.Err, microphone.ErrStalled) { // one that hangs may be open still
-		d.holds.drop(d.mic.held, bySession)
-		d.mic.held = ""
+	if s.Err == nil || errors.Is(s.Err, microphone.ErrStalled) { // one that hangs may be open
+		d.holdMicrophone(d.microphoneAt(s.Device))
+	} else {
+		d.holdMicrophone("")
 	}
 	d.mu.Unlock()
 	d.tellMicrophone()
 	d.o.Changed()
+}
+
+// holdMicrophone notes that the one called id is open for the session, and no other; ""
+// for none. The caller holds mu.
+func (d *Devices) holdMicrophone(id string) {
+	d.holds.drop(d.mic.held, bySession)
+	if d.mic.held = id; id != "" {
+		d.holds.take(id, bySession)
+	}
+}
+
+// microphoneAt is the name of the microphone that an ALSA name opens, "" for none. The
+// caller holds mu.
+func (d *Devices) microphoneAt(device string) string {
+	if d.mic.next.path == device {
+		return d.mic.next.id
+	}
+	i := slices.IndexFunc(d.mics, func(m aSound) bool { return m.device == device })
+	if i < 0 {
+		return ""
+	}
+	return d.mics[i].id
 }
 
 // heard takes what the running Keeper found out about its device.
@@ -135,6 +155,8 @@ func (d *Devices) tellMicrophone() {
 	if !d.cfg.Microphone.Enabled {
 		return
 	}
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	d.mu.Lock()
 	run, muted := d.mic, d.session.muted
 	d.mu.Unlock()

@@ -21,8 +21,9 @@ export class Link {
   #retry = 0;
   #opened = -Infinity; // performance.now() of the newest stream
 
-  // handlers: status(status, fresh), output(object), state(name). fresh is true
-  // for the first status of a connection.
+  // handlers: status(status, fresh), output(object), state(name), lost(). fresh is true
+  // for the first status of a connection. lost tells of every stream that ends, once
+  // one was up: a daemon can go again before it has said anything.
   constructor(handlers) { this.handlers = handlers; }
 
   start() {
@@ -58,6 +59,7 @@ export class Link {
   #failed(source) {
     if (source !== this.#source) return;
     this.stop();
+    if (this.#everUp) this.handlers.lost();
     this.#become(this.#everUp ? "lost" : "connecting");
     this.#knock();
   }

@@ -25,10 +25,8 @@ const chat = new Chat(words, refused);
 const report = new Report(words, refused);
 const idle = new Idle(words, chooseLanguage);
 const link = new Link({
-  state: (name) => {
-    if (name === "lost") stage.lost();
-    render(false);
-  },
+  state: () => render(false),
+  lost: () => stage.lost(),
   status: (next, fresh) => { status = next; render(fresh); },
   output: (output) => { window.kiosk.outputs.push(output); window.kiosk.outputs.splice(0, window.kiosk.outputs.length - 64); },
 });

@@ -72,7 +72,7 @@ export class Tile {
     else if (old && (old.audio !== person.audio || old.video !== person.video || old.presence !== person.presence)) this.view.nudge();
     this.#drawn = true;
     const away = session.state !== "active" || (person.presence || "here") !== "here";
-    this.view.expect(away ? "nothing" : person.video ? "picture" : "sound");
+    this.view.expect(away ? "nothing" : person.video ? "picture" : person.audio ? "sound" : "nothing");
     const name = person.name || this.#words.text("page.unnamed");
     put(this.name, name);
     put(this.initial, initialOf(name));

@@ -6,7 +6,7 @@ const firstDelay = 250; // ms before a view is made again; doubles
 const longestDelay = 2000;
 const askDelays = [50, 100, ...Array(30).fill(200), 1000]; // ms between two posts of an offer that is refused; the last one stays
 const stall = 2000; // ms without a new frame
-const longestPictureDelay = 30000; // ms, while sound flows and only the picture is missing
+const longestQuiet = 30000; // ms, while the connection is good and what is missing may not be sent at all
 const offerTimeout = 5000;
 const settle = 4000; // ms that a new connection has for its first media
 const look = 500; // ms between two looks at the counters
@@ -42,7 +42,7 @@ export async function warmUp() {
 // Modes of expectation:
 //   "picture"  frames must come
 //   "sound"    frames or sound must come
-//   "nothing"  silence is no fault (the other side is away)
+//   "nothing"  silence is no fault (the other side is away, or sends nothing)
 export class View {
   frames = 0; // decoded, over all connections of this view; counted every half a second
   firstFrameAt = 0; // ms since the epoch
@@ -104,9 +104,10 @@ export class View {
   }
 
   // lost makes the view again although nobody answers: the offer is ready by the
-  // time the daemon is back.
+  // time the daemon is back. Said once more, it counts where a daemon has taken the
+  // offer meanwhile, for that one is gone, too.
   lost() {
-    if (!this.#running) return;
+    if (!this.#running || this.#early && !this.#location) return;
     this.#restart();
     this.#early = true;
   }
@@ -134,12 +135,12 @@ export class View {
 
   async #connect() {
     const turn = this.#retire();
-    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }); // one way for sound and picture
-    this.#pc = pc;
-    this.connections++;
-    this.#counted = { frames: 0, packets: 0 };
-    pc.ontrack = (event) => this.#show(pc, event.track);
     try {
+      const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" }); // one way for sound and picture
+      this.#pc = pc;
+      this.connections++;
+      this.#counted = { frames: 0, packets: 0 };
+      pc.ontrack = (event) => this.#show(pc, event.track);
       pc.addTransceiver("video", { direction: "recvonly" });
       if (this.options.sound) pc.addTransceiver("audio", { direction: "recvonly" });
       await pc.setLocalDescription();
@@ -178,11 +179,19 @@ export class View {
   nudge() { this.#nudged?.(); }
 
   // #later tries again, slower each time until media flows.
-  #later() {
+  #later(times = 2, longest = longestDelay) {
     clearTimeout(this.#retry);
     this.#since = Infinity; // no second attempt beside this one
-    this.#retry = setTimeout(() => { if (this.#running) this.#connect(); }, this.#delay);
-    this.#delay = Math.min(this.#delay * 2, longestDelay);
+    this.#retry = setTimeout(() => { if (this.#running) this.#connect(); }, Math.min(this.#delay, longest));
+    this.#delay = Math.min(this.#delay * times, longest);
+  }
+
+  // #flows takes back what #later has set up, for this connection works after all.
+  #flows() {
+    this.#delay = firstDelay;
+    if (this.#since !== Infinity) return;
+    clearTimeout(this.#retry);
+    this.#since = performance.now();
   }
 
   // #retire begins a new turn. What was shown stays until #show has something
@@ -297,6 +306,7 @@ export class View {
       this.#awaitFrame();
     }
     if (packets > this.#counted.packets) this.lastSound = now;
+    if (frames > this.#counted.frames || packets > this.#counted.packets) this.#flows();
     this.#counted = { frames, packets };
     this.#judge(now, pc);
     this.options.changed?.();
@@ -312,15 +322,14 @@ export class View {
     switch (this.#mode) {
       case "picture":
         if (quiet <= patience) return;
-        if (silent > patience) return this.#later();
+        if (silent > patience) return this.#later(4, longestQuiet);
         // Sound flows, so the way is good; only the picture is missing. Making the
         // view again interrupts the sound: rarely, and ever more rarely.
         if (quiet <= this.#pictureDelay) return;
-        this.#pictureDelay = Math.min(this.#pictureDelay * 4, longestPictureDelay);
+        this.#pictureDelay = Math.min(this.#pictureDelay * 4, longestQuiet);
         return this.#connect();
       case "sound":
-        if (silent > patience) this.#later();
-        else this.#delay = firstDelay;
+        if (silent > patience) this.#later(4, longestQuiet);
         return;
       default:
         if ((pc.connectionState === "failed" || pc.connectionState === "closed") && this.#since !== Infinity) this.#later();
