@@ -38,7 +38,7 @@ func (k *kiosk) checker() *check.Checker {
 }
 
 func (k *kiosk) networkOptions() network.Options {
-	return network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts}
+	return network.Options{Ignore: k.cfg.Network.IgnoreInterfaces, LoopbackCounts: k.cfg.Network.LoopbackCounts, Log: k.log}
 }
 
 // rehearse is a call with nobody, beside the one call of this kiosk: camera and

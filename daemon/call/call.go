@@ -350,7 +350,7 @@ func (c *Call) Leave(ctx context.Context, why room.Reason) {
 		c.opts.Log.Warn("cannot tell the room that we leave", "reason", string(why), "error", err)
 	}
 	c.room = nil
-	c.peers.pumps.Wait()
+	c.awaitPumps()
 	c.peers.allGone()
 }
 

@@ -66,6 +66,48 @@ func TestPacketsOfAConnectionThatWasGivenUp(t *testing.T) {
 	}
 }
 
+// lingering is the direct room with connections that outlive its Leave.
+type lingering struct {
+	direct.Provider
+	rooms chan room.Room
+}
+
+type lingers struct{ room.Room }
+
+func (lingers) Leave(context.Context, room.Reason) error { return nil }
+
+func (l *lingering) Join(ctx context.Context, p room.Params) (room.Room, error) {
+	r, err := l.Provider.Join(ctx, p)
+	if err == nil {
+		l.rooms <- r
+	}
+	return lingers{r}, err
+}
+
+// Nobody waits for ever for a connection that does not end.
+func TestLeaveDoesNotWaitForAConnectionThatStays(t *testing.T) {
+	l := &lingering{rooms: make(chan room.Room, 1)}
+	k := newKioskWith(t, func(o *call.Options) { o.Providers = room.Providers{"direct": l} })
+	k.Apply(call.Media{Camera: true, Microphone: true})
+	k.join(t, 1)
+	k.invite(t, directtest.PeerID, signal.Clinician)
+	k.awaitMedia(t, directtest.PeerID+" audio", directtest.PeerID+" video")
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		k.Leave(t.Context(), room.ReasonBye)
+	}()
+	select {
+	case <-left:
+	case <-time.After(10 * time.Second):
+		t.Error("the call waits for it")
+	}
+	if err := (<-l.rooms).Leave(t.Context(), room.ReasonBye); err != nil {
+		t.Error(err)
+	}
+	<-left
+}
+
 // What a report tells of the call is the call of this session.
 func TestHistoryEndsWithTheSession(t *testing.T) {
 	k := newKiosk(t)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"time"
@@ -21,6 +22,9 @@ import (
 // back brings a dozen.
 const settle = 50 * time.Millisecond
 
+// pauseMost is the longest pause before a look that failed is tried again.
+const pauseMost = time.Second
+
 // Options say what counts.
 type Options struct {
 	// Ignore are names of interfaces that lead nowhere.
@@ -31,6 +35,8 @@ type Options struct {
 	// changed, also where the answer stays the same: at once for the first of a
 	// burst, and once more at its end. It must not block; nil: nobody wants to know.
 	Moved func()
+	// Log is told what Watch has to try again; nil: nobody is.
+	Log *slog.Logger
 }
 
 // Up looks once.
@@ -80,25 +86,16 @@ func usable(l netlink.Link, o Options) (bool, error) {
 }
 
 // Watch calls changed with the present answer and then with every other one,
-// until ctx ends. It returns when its goroutine is gone.
+// until ctx ends. It returns when its goroutine is gone. It fails only where the kernel
+// cannot be listened to from the start; what goes wrong later is logged and tried
+// again, and until then the last answer holds.
 func Watch(ctx context.Context, o Options, changed func(up bool)) error {
-	done := make(chan struct{})
-	links := make(chan netlink.LinkUpdate, 64)
-	addresses := make(chan netlink.AddrUpdate, 64)
-	routes := make(chan netlink.RouteUpdate, 64)
-	// The library closes each channel when done is closed and its socket read ends.
-	if err := errors.Join(netlink.LinkSubscribe(links, done), netlink.AddrSubscribe(addresses, done),
-		netlink.RouteSubscribe(routes, done)); err != nil {
-		close(done)
-		return fmt.Errorf("cannot listen to the kernel for network changes: %w", err)
+	w := watch{o: o, changed: changed, pause: settle}
+	if err := w.listen(); err != nil {
+		return err
 	}
-	defer func() {
-		close(done)
-		drain(links)
-		drain(addresses)
-		drain(routes)
-	}()
-	known, last, quiet, moved := false, false, true, false
+	defer func() { w.close() }()
+	quiet := true
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -106,18 +103,21 @@ func Watch(ctx context.Context, o Options, changed func(up bool)) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case u, open := <-links:
+		case u, open := <-w.links:
 			ok, counts = open, !open || !slices.Contains(o.Ignore, u.Attrs().Name)
-		case u, open := <-addresses:
+		case u, open := <-w.addresses:
 			ok, counts = open, !open || !ignored(u.LinkIndex, o)
-		case _, ok = <-routes:
+		case _, ok = <-w.routes:
 		case <-timer.C:
 			look = true
 		}
-		moved = moved || counts && !look
+		w.moved = w.moved || counts && !look
 		switch {
-		case !ok:
-			return errors.New("cannot listen to the kernel for network changes: its socket closed")
+		case !ok: // more happened at once than a socket holds (ENOBUFS, netlink(7))
+			w.warn(errSocket)
+			w.close() // the next look listens again
+			quiet = false
+			timer.Reset(w.pause)
 		case look:
 			quiet = true
 		case quiet: // the first of a burst counts at once: a link that went has nothing to settle
@@ -126,22 +126,97 @@ func Watch(ctx context.Context, o Options, changed func(up bool)) error {
 		default:
 			timer.Reset(settle)
 		}
-		if !look {
-			continue
+		if look && !w.look() {
+			quiet = false // what comes now is no reason to be sooner
+			timer.Reset(w.pause)
+			w.pause = min(2*w.pause, pauseMost)
 		}
-		up, err := Up(o)
-		if err != nil {
-			return err
-		}
-		if !known || up != last {
-			known, last = true, up
-			changed(up)
-		}
-		if moved && o.Moved != nil {
-			o.Moved()
-		}
-		moved = false
 	}
+}
+
+// watch is what Watch knows, and its subscriptions. They are nil while there are none.
+type watch struct {
+	o       Options
+	changed func(up bool)
+
+	known, last, moved bool
+	pause              time.Duration // before a look that failed is tried again
+
+	done      chan struct{}
+	links     chan netlink.LinkUpdate
+	addresses chan netlink.AddrUpdate
+	routes    chan netlink.RouteUpdate
+}
+
+var errSocket = errors.New("cannot listen to the kernel for network changes: its socket closed")
+
+// listen subscribes to all that moves.
+func (w *watch) listen() error {
+	w.done = make(chan struct{})
+	links := make(chan netlink.LinkUpdate, 64)
+	addresses := make(chan netlink.AddrUpdate, 64)
+	routes := make(chan netlink.RouteUpdate, 64)
+	// The library closes each channel when done is closed and its socket read ends.
+	err := netlink.LinkSubscribe(links, w.done)
+	if err == nil {
+		w.links = links
+		err = netlink.AddrSubscribe(addresses, w.done)
+	}
+	if err == nil {
+		w.addresses = addresses
+		err = netlink.RouteSubscribe(routes, w.done)
+	}
+	if err != nil {
+		w.close()
+		return fmt.Errorf("cannot listen to the kernel for network changes: %w", err)
+	}
+	w.routes = routes
+	return nil
+}
+
+// close ends the subscriptions there are.
+func (w *watch) close() {
+	if w.done == nil {
+		return
+	}
+	close(w.done)
+	drain(w.links)
+	drain(w.addresses)
+	drain(w.routes)
+	w.done, w.links, w.addresses, w.routes = nil, nil, nil, nil
+}
+
+func (w *watch) warn(err error) {
+	if w.o.Log != nil {
+		w.o.Log.Warn("the network's state is not known for a moment, looking again", "error", err)
+	}
+}
+
+// look tells what is new, and says whether it could be seen. A dump during which
+// something changed is none (NLM_F_DUMP_INTR).
+func (w *watch) look() bool {
+	var err error
+	if w.done == nil {
+		err = w.listen()
+	}
+	up := false
+	if err == nil {
+		up, err = Up(w.o)
+	}
+	if err != nil {
+		w.warn(err)
+		return false
+	}
+	w.pause = settle
+	if !w.known || up != w.last {
+		w.known, w.last = true, up
+		w.changed(up)
+	}
+	if w.moved && w.o.Moved != nil {
+		w.o.Moved()
+	}
+	w.moved = false
+	return true
 }
 
 // ignored tells whether an interface is one that leads nowhere. One that is gone
@@ -151,8 +226,11 @@ func ignored(index int, o Options) bool {
 	return err == nil && slices.Contains(o.Ignore, l.Attrs().Name)
 }
 
-// drain frees a sender that is still at it, until its channel closes.
+// drain frees a sender that is still at it, until its channel closes; nil has none.
 func drain[T any](c <-chan T) {
+	if c == nil {
+		return
+	}
 	for range c {
 	}
 }

@@ -55,7 +55,7 @@ func (d *turnDialer) Dial(network, address string) (net.Conn, error) {
 		return nil, fmt.Errorf("cannot reach the TURN server: %w", err)
 	}
 	if !d.secure[strings.ToLower(address)] {
-		return conn, nil
+		return newStream(conn, conn, streamStuck), nil
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -66,5 +66,5 @@ func (d *turnDialer) Dial(network, address string) (net.Conn, error) {
 		_ = conn.Close() // never used
 		return nil, fmt.Errorf("cannot trust the TURN server: %w", err)
 	}
-	return secure, nil
+	return newStream(secure, conn, streamStuck), nil
 }

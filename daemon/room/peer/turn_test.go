@@ -11,9 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
 	"kioskd/cmd/clinicsim/authority"
@@ -24,6 +26,7 @@ import (
 type turnServer struct {
 	plain, secure int // ports
 	roots         *x509.CertPool
+	process       *os.Process
 }
 
 // freePort is one that was free a moment ago, for TCP and UDP.
@@ -76,6 +79,7 @@ func startTURN(t *testing.T) turnServer {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s.process = cmd.Process
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it keeps nothing
 		_ = cmd.Wait()
@@ -174,6 +178,65 @@ func TestRelay(t *testing.T) {
 			pair, err := ours.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
 			if err != nil || pair == nil || pair.Local.Typ != webrtc.ICECandidateTypeRelay {
 				t.Errorf("the path is %v (%v)", pair, err)
+			}
+		})
+	}
+}
+
+// TestRelayTakesNothingMore: a TURN server over TCP or TLS that stops reading, or a
+// network that drops all that is sent to it, holds up neither who sends media, nor who
+// asks for figures, nor the connection's end.
+func TestRelayTakesNothingMore(t *testing.T) {
+	for name, secure := range map[string]bool{"TCP": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it waits for connections to end
+			s := startTURN(t)
+			url := fmt.Sprintf("turn:127.0.0.1:%d?transport=tcp", s.plain)
+			if secure {
+				url = fmt.Sprintf("turns:127.0.0.1:%d?transport=tcp", s.secure)
+			}
+			ours, theirs := connection(t, s.options(url)), connection(t, peer.Options{Loopback: true})
+			track, err := webrtc.NewTrackLocalStaticRTP(peer.AudioCodec(), "audio", "test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ours.AddTrack(track); err != nil {
+				t.Fatal(err)
+			}
+			up := make(chan struct{})
+			var once sync.Once
+			ours.OnConnectionStateChange(func(now webrtc.PeerConnectionState) {
+				if now == webrtc.PeerConnectionStateConnected {
+					once.Do(func() { close(up) })
+				}
+			})
+			answer(t, ours, theirs, offer(t, ours))
+			select {
+			case <-up:
+			case <-time.After(wait):
+				t.Fatal("no path through the relay")
+			}
+			if err := s.process.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.process.Signal(syscall.SIGCONT) }() // else what waits for it below would for ever
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				p := &rtp.Packet{Header: rtp.Header{Version: 2}, Payload: make([]byte, 1000)}
+				for range 30_000 { // more than the buffers hold
+					p.SequenceNumber++
+					_ = track.WriteRTP(p) // what does not go out is lost
+				}
+				ours.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
+				if err := ours.GracefulClose(); err != nil {
+					t.Error(err)
+				}
+			}()
+			select {
+			case <-done:
+			case <-time.After(wait):
+				t.Error("the connection is held up")
 			}
 		})
 	}
