@@ -69,6 +69,7 @@ type kiosk struct {
 	// measureDue has a token when there may be a call to measure.
 	measureDue chan struct{}
 	safety     *safety // nil: the configuration wants none
+	standIn    standIn // for the store
 
 	settings    settings
 	faults      faults
@@ -94,11 +95,10 @@ func RunIn(ctx context.Context, cfg configs.Config, version apitype.Version, log
 		safe = bornInto(cfg.Store.Dir, around.SafeFor, log.With("part", "safety"))
 	}
 	memory := report.NewLog(log.Handler())
-	k, err := build(cfg, version, memory, slog.New(memory), around)
+	k, err := build(cfg, version, memory, slog.New(memory), around, safe)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrStart, errors.Join(err, ln.Close()))
 	}
-	k.safety = safe
 	err = k.run(ctx, ln)
 	if err == nil {
 		safe.grown()
@@ -107,11 +107,11 @@ func RunIn(ctx context.Context, cfg configs.Config, version apitype.Version, log
 }
 
 // build makes the parts from the bottom up. Nothing runs yet.
-func build(cfg configs.Config, version apitype.Version, memory *report.Log, log *slog.Logger, around Surroundings) (*kiosk, error) {
+func build(cfg configs.Config, version apitype.Version, memory *report.Log, log *slog.Logger, around Surroundings, safe *safety) (*kiosk, error) {
 	k := &kiosk{
 		cfg: cfg, log: log, memory: memory, states: &report.States{}, health: health.New(),
 		notify: systemd.NewNotifier(), ending: func() bool { return false }, around: around, settings: settings{config: cfg},
-		measureDue: make(chan struct{}, 1),
+		measureDue: make(chan struct{}, 1), safety: safe,
 	}
 	var err error
 	if k.words, err = words.Load(cfg.Screen.Language); err != nil {
@@ -125,12 +125,8 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 	}); err != nil {
 		return nil, fmt.Errorf("cannot use the [backend] settings: %w", err)
 	}
-	key, err := storeKey()
-	if err != nil {
+	if err := k.openStore(); err != nil {
 		return nil, err
-	}
-	if k.store, err = store.Open(cfg.Store.Dir, store.Options{MachineKey: key, Log: log.With("part", "store")}); err != nil {
-		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
 	if aside := k.store.SetAside(); aside != "" {
 		k.health.Set("store_damaged", apitype.SeverityWarning,
@@ -146,7 +142,7 @@ func build(cfg configs.Config, version apitype.Version, memory *report.Log, log 
 		err = k.buildSession(version)
 	}
 	if err != nil {
-		return nil, errors.Join(err, k.store.Close())
+		return nil, errors.Join(err, k.store.Close(), k.standIn.close())
 	}
 	return k, nil
 }
@@ -295,7 +291,10 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 	early.Go(func() { fail("the watchdog", systemd.Watchdog(ctx, k.notify, beat.alive, k.log)) })
 	early.Go(func() { k.watchReload(ctx) })
 	early.Go(func() { fail("the faults", k.serveFaults(ctx)) })
-	if !k.safety.on() || k.holdSafe(ctx) {
+	switch {
+	case k.standIn.cause != nil:
+		fail("the store", k.awaitStore(ctx))
+	case !k.safety.on() || k.holdSafe(ctx):
 		early.Go(func() { fail("the session", k.runner.Run(ctx)) })
 		early.Go(func() { fail("the network watch", k.watchNetwork(ctx)) })
 		early.Go(func() { k.devices.Run(ctx) })
@@ -322,7 +321,7 @@ func (k *kiosk) run(outer context.Context, ln net.Listener) error {
 		k.log.Error("a camera is left as it is", "error", err)
 	}
 	k.backend.Close()
-	err := k.store.Close()
+	err := errors.Join(k.store.Close(), k.standIn.close())
 	if cause := context.Cause(ctx); cause != context.Cause(outer) { //nolint:errorlint // the very error: a part's, not our caller's
 		return errors.Join(fmt.Errorf("cannot go on: %w", cause), err)
 	}

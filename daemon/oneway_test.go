@@ -70,7 +70,7 @@ func TestOneWayEndsWithTheRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	k, err := build(cfg, apitype.Version{}, report.NewLog(log.Handler()), log, Surroundings{}.complete())
+	k, err := build(cfg, apitype.Version{}, report.NewLog(log.Handler()), log, Surroundings{}.complete(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

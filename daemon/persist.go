@@ -14,7 +14,8 @@ import (
 )
 
 // ErrRestart is wrapped by Run's error where only a new process can go on: a sync of
-// the store has failed, and what the disk holds has to be read anew.
+// the store has failed, and what the disk holds has to be read anew, or the store could
+// not be opened, and now can.
 var ErrRestart = errors.New("kioskd has to be started again")
 
 // persistence keeps the session's model in the store. The record's id is the

@@ -91,6 +91,9 @@ func (k *kiosk) reportsStuck(waiting int) {
 
 // listReports is GET /v1/reports.
 func (k *kiosk) listReports() ([]apitype.ReportInfo, error) {
+	if err := k.standIn.problem(); err != nil {
+		return nil, err
+	}
 	list, err := k.store.Reports()
 	if err != nil {
 		return nil, err
@@ -106,6 +109,9 @@ func (k *kiosk) listReports() ([]apitype.ReportInfo, error) {
 // readReport is GET /v1/reports/{id}: the patient's words and the bundle, without
 // the appointment, which a technician does not need.
 func (k *kiosk) readReport(id string) ([]byte, error) {
+	if err := k.standIn.problem(); err != nil {
+		return nil, err
+	}
 	raw, info, err := k.store.Report(id)
 	if errors.Is(err, store.ErrNoReport) {
 		return nil, apitype.NewProblem(http.StatusNotFound, apitype.CodeNotFound,
@@ -123,6 +129,9 @@ func (k *kiosk) readReport(id string) ([]byte, error) {
 
 // audit is GET /v1/audit.
 func (k *kiosk) audit(limit int) (apitype.Audit, error) {
+	if err := k.standIn.problem(); err != nil {
+		return apitype.Audit{}, err
+	}
 	intact, broken, err := k.store.Verify()
 	if err != nil {
 		return apitype.Audit{}, err

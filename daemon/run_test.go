@@ -189,7 +189,9 @@ func TestImpossibleSettings(t *testing.T) {
 		{"unknown language", "words", func(c *configs.Config, _ string) { c.Screen.Language = "xx" }},
 		{"no backend", "[backend]", func(c *configs.Config, _ string) { c.Backend.URL = "" }},
 		{"no CA file", "[backend]", func(c *configs.Config, dir string) { c.Backend.CAFile = filepath.Join(dir, "none") }},
-		{"store is a file", "store", func(c *configs.Config, dir string) { c.Store.Dir = filepath.Join(dir, "file") }},
+		{"store is a file", "store", func(c *configs.Config, dir string) {
+			c.Store.Dir, c.Daemon.SafeMode = filepath.Join(dir, "file"), false
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := folder(t)

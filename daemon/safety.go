@@ -135,11 +135,16 @@ const safeMode = "safe_mode"
 // holdSafe is safe mode: API and page say so, and nothing else is started until it is
 // over; false: ctx ended before. A clean stop ends it too.
 func (k *kiosk) holdSafe(ctx context.Context) bool {
+	k.tellSafe("Safe mode: it ended three times in a row shortly after its start")
+	return k.safety.age(ctx)
+}
+
+// tellSafe says that safe mode is on, to systemd in these words.
+func (k *kiosk) tellSafe(status string) {
 	k.health.Set(safeMode, apitype.SeverityError, k.words.Text("condition.safe_mode.title"), k.words.Text("condition.safe_mode.hint"))
-	if err := k.notify.Ready("Safe mode: it ended three times in a row shortly after its start"); err != nil {
+	if err := k.notify.Ready(status); err != nil {
 		k.log.Warn("cannot tell systemd that we are ready", "error", err)
 	}
-	return k.safety.age(ctx)
 }
 
 // leaveSafe opens the API when the parts run.

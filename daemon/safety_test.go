@@ -94,6 +94,30 @@ func TestStopInSafeMode(t *testing.T) {
 	}
 }
 
+// A store that cannot be opened is safe mode from the first start on. A stop is clean.
+func TestSafeModeWithoutAStore(t *testing.T) {
+	dir := folder(t)
+	cfg := settings(t, dir, nowhere)
+	cfg.Store.Dir = filepath.Join(dir, "file")
+	if err := os.WriteFile(cfg.Store.Dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := launch(t, cfg)
+	if said := k.systemd.hear(t, "READY=1"); !strings.Contains(said, "STATUS=Safe mode: cannot open the store") {
+		t.Errorf("systemd was told %q", said)
+	}
+	if s, err := k.Status(t.Context()); err != nil || !hasCondition(s, "safe_mode") {
+		t.Fatalf("the status is %+v, %v", s, err)
+	}
+	if _, err := k.Open(t.Context(), appointment); code(err) != apitype.CodeSafeMode {
+		t.Errorf("an appointment: %v", err)
+	}
+	k.stop()
+	if left, err := filepath.Glob(filepath.Join(dir, "run", "*")); err != nil || len(left) > 0 {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
+}
+
 // Whatever is in the file, the daemon starts; only three deaths that are known make it
 // careful.
 func TestCountOfDeaths(t *testing.T) {

@@ -84,7 +84,7 @@ func stage(dir, session string) ([]byte, error) {
 		return nil, err
 	}
 	err = errors.Join(s.Save(Save{ID: session, Model: []byte(session), Journal: []Entry{{Text: session}}}), s.Close())
-	b, read := os.ReadFile(filepath.Join(dir, fileName))
+	b, read := os.ReadFile(filepath.Join(dir, FileName))
 	return b, errors.Join(err, read)
 }
 
@@ -104,7 +104,7 @@ func believe(top string) error {
 		return err
 	}
 	dir := filepath.Join(top, "m", "state")
-	path := filepath.Join(dir, fileName)
+	path := filepath.Join(dir, FileName)
 	good, err := stage(dir, "one")
 	if err != nil {
 		return err

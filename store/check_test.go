@@ -111,7 +111,7 @@ func TestCheckFinds(t *testing.T) {
 func compacted(t *testing.T) []byte {
 	t.Helper()
 	dir, _ := sample(t)
-	from, err := bolt.Open(filepath.Join(dir, fileName), 0o600, &bolt.Options{Timeout: time.Second})
+	from, err := bolt.Open(filepath.Join(dir, FileName), 0o600, &bolt.Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func sample(t testing.TB) (dir string, data []byte) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, fileName))
+	data, err := os.ReadFile(filepath.Join(dir, FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func damage(rnd *rand.Rand, data []byte) (string, []byte) {
 
 // useDamaged opens a damaged file and uses it; it tells whether it was set aside.
 func useDamaged(dir string, b []byte) (aside bool, err error) {
-	path := filepath.Join(dir, fileName)
+	path := filepath.Join(dir, FileName)
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		return false, err
 	}
@@ -136,7 +136,7 @@ func tryDamaged(t *testing.T, what, dir string, b []byte) bool {
 // TestEmptyFile: a crash between making the file and its first page.
 func TestEmptyFile(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, fileName), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, FileName), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := mustOpen(t, dir, Options{})
@@ -161,7 +161,7 @@ func TestOneMeta(t *testing.T) {
 // TestNoBuckets: bbolt's own first pages, then a crash before ours.
 func TestNoBuckets(t *testing.T) {
 	dir := t.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, fileName), 0o600, &bolt.Options{Timeout: time.Second})
+	db, err := bolt.Open(filepath.Join(dir, FileName), 0o600, &bolt.Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestNoBuckets(t *testing.T) {
 // TestForeign: a bbolt file of another program, and things that are no file.
 func TestForeign(t *testing.T) {
 	dir := t.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, fileName), 0o600, &bolt.Options{Timeout: time.Second})
+	db, err := bolt.Open(filepath.Join(dir, FileName), 0o600, &bolt.Options{Timeout: time.Second})
 	if err == nil {
 		err = errors.Join(db.Update(func(tx *bolt.Tx) error {
 			_, err := tx.CreateBucket([]byte("theirs"))
@@ -190,7 +190,7 @@ func TestForeign(t *testing.T) {
 		t.Error("a foreign file was taken")
 	}
 	odd := t.TempDir()
-	if err := os.Mkdir(filepath.Join(odd, fileName), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(odd, FileName), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(odd, Options{}); err == nil {

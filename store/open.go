@@ -19,9 +19,11 @@ import (
 	"kioskd/store/killpoint"
 )
 
+// FileName is the store's file in its directory.
+const FileName = "kiosk.db"
+
 const (
-	fileName       = "kiosk.db"
-	asidePrefix    = fileName + ".damaged-"
+	asidePrefix    = FileName + ".damaged-"
 	freshSuffix    = ".new"
 	asideKept      = 3 // damaged files that stay; older ones are deleted
 	lockTimeout    = time.Second
@@ -43,7 +45,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := privateDir(dir); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, fileName)
+	path := filepath.Join(dir, FileName)
 	aside, err := inspect(path)
 	if err != nil {
 		return nil, err

@@ -266,7 +266,7 @@ func TestReportsOfDamagedStore(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{})
 	mustReport(t, s, "one", "words of one")
-	if err := errors.Join(s.Close(), os.Truncate(filepath.Join(dir, fileName), 5000)); err != nil {
+	if err := errors.Join(s.Close(), os.Truncate(filepath.Join(dir, FileName), 5000)); err != nil {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, dir, Options{})

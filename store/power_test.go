@@ -113,8 +113,8 @@ func TestPowerCutSees(t *testing.T) {
 		return func(e event) bool { return e.path == path }
 	}
 	for name, forget := range map[string]func(event) bool{
-		"the file":            of(filepath.Join(state, fileName)),
-		"the keys":            func(e event) bool { return e.op == "sync" && !strings.HasPrefix(filepath.Base(e.path), fileName) },
+		"the file":            of(filepath.Join(state, FileName)),
+		"the keys":            func(e event) bool { return e.op == "sync" && !strings.HasPrefix(filepath.Base(e.path), FileName) },
 		"the directory":       of(state),
 		"the directory above": of(filepath.Dir(state)),
 		"the root":            of(root),

@@ -46,7 +46,7 @@ func patient(t *testing.T, dir string) (wrapped, value []byte) {
 func TestQuarantinedCopiesStaySealed(t *testing.T) {
 	dir := t.TempDir()
 	wrapped, value := patient(t, dir)
-	path := filepath.Join(dir, fileName)
+	path := filepath.Join(dir, FileName)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

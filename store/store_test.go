@@ -268,7 +268,7 @@ func TestFailedSync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Dup3(int(null.Fd()), fdOf(t, filepath.Join(dir, fileName)), syscall.O_CLOEXEC); err != nil {
+	if err := syscall.Dup3(int(null.Fd()), fdOf(t, filepath.Join(dir, FileName)), syscall.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
 	if err := null.Close(); err != nil {

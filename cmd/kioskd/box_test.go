@@ -79,6 +79,7 @@ func (c *clinic) has(id string) bool {
 type box struct {
 	dir, state, socket string
 	clinic             *clinic
+	safe               bool // it may be in safe mode
 	api                *client.Client
 	http               *http.Client
 	log                *os.File
@@ -130,7 +131,7 @@ func (b *box) args() []string {
 	for _, set := range []string{
 		"api.socket=" + b.socket, "store.dir=" + b.state, "backend.url=" + b.clinic.url, "backend.token_file=" + filepath.Join(b.dir, "token"),
 		"camera.directory=" + filepath.Join(b.dir, "dev"), "microphone.enabled=false", "network.loopback_counts=true", "room.loopback=true",
-		"daemon.safe_mode=false", // it dies more often than any kiosk
+		fmt.Sprintf("daemon.safe_mode=%t", b.safe), // most die more often than any kiosk
 	} {
 		args = append(args, "-set", set)
 	}

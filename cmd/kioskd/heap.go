@@ -16,6 +16,7 @@ import "C"
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -29,5 +30,16 @@ func smallHeap() {
 	C.kiosk_give_back()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapRoom)
+	}
+}
+
+// oneProcessor has Go's own code run on one processor, unless GOMAXPROCS says
+// otherwise. The work is done in C (pictures, sound, codecs), on threads that need
+// none; what is left for Go is a few percent. With more, each picture in an encoder
+// holds one of them, and the runtime's watch over it (sysmon, 20 us a look) costs a
+// tenth of a core, a fourth of the whole call.
+func oneProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 }

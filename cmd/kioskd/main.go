@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -25,17 +24,6 @@ func main() {
 	code := run(ctx, os.Args[1:], os.Stderr)
 	stop()
 	os.Exit(code)
-}
-
-// oneProcessor has Go's own code run on one processor, unless GOMAXPROCS says
-// otherwise. The work is done in C (pictures, sound, codecs), on threads that need
-// none; what is left for Go is a few percent. With more, each picture in an encoder
-// holds one of them, and the runtime's watch over it (sysmon, 20 us a look) costs a
-// tenth of a core, a fourth of the whole call.
-func oneProcessor() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
-	}
 }
 
 // overrides collects -set flags.

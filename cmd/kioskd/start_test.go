@@ -2,7 +2,10 @@ package main_test
 
 import (
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,5 +78,59 @@ func TestStartWithoutADisk(t *testing.T) {
 	b.must(t, enter...)
 	if s, err := b.api.Session(t.Context()); err != nil || s == nil || s.AppointmentID != "a-1" {
 		t.Errorf("then the session is %+v, %v", s, err)
+	}
+}
+
+// TestSafeModeWithoutADisk: where safe mode is wanted, the control API runs alone on such
+// a disk, and says why; what only the store knows is not made up. It goes on by itself
+// when the disk is mended, also with one that was damaged. Needs root.
+func TestSafeModeWithoutADisk(t *testing.T) {
+	b := newBox(t, newClinic(t))
+	b.safe = true
+	enter, dir := smallDisk(t, b)
+	d := b.must(t, enter...)
+	if got, _ := b.command(t, http.MethodPut, apitype.RouteSession, `{"appointment_id":"a-1"}`); got.status != http.StatusOK {
+		t.Fatalf("%+v", got)
+	}
+	d.end()
+	mounted(t, b, enter, "ro")
+	d = b.must(t, enter...)
+	d.hears(t, "Safe mode: cannot open the store")
+	s, err := b.api.Status(t.Context())
+	if err != nil || s.Session != nil || len(s.Conditions) != 1 || s.Conditions[0].Code != "safe_mode" {
+		t.Errorf("the status is %+v, %v", s, err)
+	}
+	for route, method := range map[string]string{
+		apitype.RouteSession: http.MethodPut, apitype.RouteAudit: http.MethodGet, apitype.RouteReports: http.MethodGet,
+		apitype.RouteReports + "/r1": http.MethodGet,
+	} {
+		if got, _ := b.command(t, method, route, ""); got.code() != apitype.CodeSafeMode {
+			t.Errorf("%s is answered with %d, %s", route, got.status, got.body)
+		}
+	}
+	mounted(t, b, enter, "rw")
+	if err := d.gone(wait); err != nil || d.cmd.ProcessState.ExitCode() != 75 {
+		t.Fatalf("it ends with code %d, %v", d.cmd.ProcessState.ExitCode(), err)
+	}
+	d = b.must(t, enter...)
+	if s, err := b.api.Status(t.Context()); err != nil || s.Session == nil || s.Session.AppointmentID != "a-1" {
+		t.Errorf("then the status is %+v, %v", s, err)
+	}
+	d.end()
+	if err := os.WriteFile(filepath.Join(dir, "kiosk.db"), make([]byte, 8192), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mounted(t, b, enter, "ro")
+	d = b.must(t, enter...)
+	mounted(t, b, enter, "rw")
+	if err := d.gone(wait); err != nil {
+		t.Fatal(err)
+	}
+	b.must(t, enter...)
+	if s, err := b.api.Status(t.Context()); err != nil || len(s.Conditions) == 0 || !slices.ContainsFunc(s.Conditions, func(c apitype.Condition) bool { return c.Code == "store_damaged" }) {
+		t.Errorf("with a damaged store the status is %+v, %v", s, err)
+	}
+	if _, err := os.Stat(filepath.Join(b.dir, "no-store")); err == nil {
+		t.Error("what stood in for the store is left")
 	}
 }
