@@ -49,9 +49,10 @@ const (
 	// oneWayMost: then the connection is made anew.
 	oneWayMost = 9500 * time.Millisecond
 	// renewFirst is the pause after a connection was made anew in vain. Who was in
-	// the call is tried as often as that; the pause to who never answered or sent
-	// anything doubles up to renewMost, and to who is heard but says nothing of what
-	// arrives up to renewSeldom: it may be a far side that never does.
+	// the call and is not heard is tried as often as that; the pause to who never
+	// answered, or is heard and sends no media, doubles up to renewMost, and to who is
+	// heard but says nothing of what arrives up to renewSeldom: it may be a far side
+	// that never does.
 	renewFirst  = 8 * time.Second
 	renewMost   = 64 * time.Second
 	renewSeldom = 10 * time.Minute

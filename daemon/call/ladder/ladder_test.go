@@ -212,37 +212,6 @@ func TestRungs(t *testing.T) {
 	}
 }
 
-// A far side that joins and never answers, and one that answers and sends nothing,
-// are each given up within 10 s, and not without end at that pace.
-func TestStalledPeers(t *testing.T) {
-	for path, name := range map[ladder.Path]string{ladder.Offered: "no answer", ladder.Up: "no media"} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld()
-			w.f.Peers = []ladder.Peer{{ID: "a", Connection: 1, Path: path}}
-			w.talks["a"] = "ht"
-			renewals := 0
-			for range 5 * 60 * 5 {
-				w.run(tick)
-				for _, s := range w.said {
-					if strings.HasSuffix(s, "Renew a") {
-						if renewals++; renewals == 1 && w.now.Sub(w.start) > 10*time.Second {
-							t.Errorf("left at %s", s)
-						}
-						w.peer("a").Connection++
-					}
-					if strings.Contains(s, "Lost") || strings.Contains(s, "JoinAgain") {
-						t.Errorf("said %s", s)
-					}
-				}
-				w.said = nil
-			}
-			if renewals < 4 || renewals > 9 {
-				t.Errorf("made anew %d times in 5 minutes", renewals)
-			}
-		})
-	}
-}
-
 // A far side that never says what arrives is told of and left alone.
 func TestNoReportsEver(t *testing.T) {
 	w := newWorld()

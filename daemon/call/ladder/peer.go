@@ -113,14 +113,15 @@ func (p *peer) returns(now time.Time, fresh bool) bool {
 	return p.first || fresh && now.Sub(p.steadySince) >= p.steady && p.media != p.steadyMedia
 }
 
-// ways says which ways media goes. Of who is lost nothing is known.
+// ways says which ways media goes. Of who is lost nothing is known, unless signs come
+// over a new connection.
 func (p *peer) ways(now time.Time, s Peer) Way {
 	within := OneWayFrom
 	if !p.anyMedia {
 		within = Answer
 	}
 	switch {
-	case p.lost || !p.up || s.Path != Up:
+	case p.lost && (p.anyMedia || now.Sub(p.heardAt) >= Silent) || !p.up || s.Path != Up:
 		return Both
 	case now.Sub(p.mediaAt) >= within:
 		return FromUs
@@ -160,7 +161,7 @@ func (p *peer) rung(now time.Time, s Peer, n network) rung {
 		return rungNone
 	case p.wantsRestart(now, quiet, s.Stranded, n):
 		return rungRestart
-	case p.lost:
+	case p.lost && p.anyMedia: // one that never brought media is as good as a path without
 		return rungNone
 	case now.Sub(p.mediaAt) >= Answer, p.reports && now.Sub(p.takenAt) >= oneWayMost:
 		return pick(may, rungRenew)
@@ -198,7 +199,7 @@ func (p *peer) wantsRestart(now time.Time, quiet time.Duration, stranded bool, n
 func (p *peer) renewed(now time.Time) {
 	most := renewMost
 	switch {
-	case p.lost && p.met:
+	case p.lost && p.met && (!p.up || now.Sub(p.heardAt) >= Silent): // who is heard may get ours
 		most = renewFirst
 	case p.way == FromThem:
 		most = renewSeldom
