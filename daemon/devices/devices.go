@@ -85,6 +85,7 @@ type Devices struct {
 	cam      cameraRun
 	mic      microphoneRun
 	check    chan struct{} // closed when the newest check of the microphone is over
+	told     chan struct{} // closed when what it found is known, in tryWithin at the latest
 }
 
 // aCamera is a camera with its name.

@@ -178,16 +178,20 @@ func (d *Devices) tryMicrophone() {
 	}
 	d.mu.Lock()
 	m, ok := d.wantedMicrophone()
-	_, held := d.holds[m.id]
-	runs := d.mic.keeper != nil
-	var over chan struct{}
+	by, held := d.holds[m.id]
+	runs, other := d.mic.keeper != nil, d.told
+	var over, tried chan struct{}
 	if ok && !held && !runs {
 		d.holds.take(m.id, byCheck)
-		over = make(chan struct{})
-		d.check = over
+		over, tried = make(chan struct{}), make(chan struct{})
+		d.check, d.told = over, tried
+		defer close(tried)
 	}
 	d.mu.Unlock()
 	if held || runs {
+		if by == byCheck && other != nil { // whoever asks wants to know what it finds
+			<-other // within tryWithin
+		}
 		return // who holds it knows better
 	}
 	err := fmt.Errorf("cannot try the microphone: %w", microphone.ErrNoDevice)

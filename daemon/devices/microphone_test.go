@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kioskd/capture/microphone"
@@ -142,6 +143,31 @@ func TestTryOfTheMicrophone(t *testing.T) {
 	if k.tryMicrophone(); !errors.Is(k.mic.err, microphone.ErrNoDevice) {
 		t.Errorf("a bound one that is gone: %v", k.mic.err)
 	}
+}
+
+// Two who look at a time both know what the one that tries finds.
+func TestTryOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKiosk(t, func(cfg *configs.Config) { cfg.Microphone.Enabled, cfg.Microphone.Device = true, "no-such-pcm" })
+		first := make(chan struct{})
+		k.mu.Lock()
+		k.holds.take("no-such-pcm-mic", byCheck)
+		k.told = first
+		k.mu.Unlock()
+		second := make(chan struct{})
+		go func() {
+			defer close(second)
+			k.tryMicrophone()
+		}()
+		synctest.Wait()
+		select {
+		case <-second:
+			t.Error("it did not wait for what the other finds")
+		default:
+		}
+		close(first)
+		<-second
+	})
 }
 
 func TestMissingMicrophoneGivesSilenceAndACondition(t *testing.T) {
