@@ -115,6 +115,7 @@ func (d *Devices) microphoneChanged(s microphone.State) {
 	d.mu.Unlock()
 	d.tellMicrophone()
 	d.o.Changed()
+	d.o.Shown()
 }
 
 // holdMicrophone notes that the one called id is open for the session, and no other; ""

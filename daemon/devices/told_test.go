@@ -18,6 +18,8 @@ import (
 func TestMicrophoneIsHeldWhileItIsOpen(t *testing.T) {
 	k := newKiosk(t, func(cfg *configs.Config) { cfg.Microphone.Enabled = true })
 	k.mic.keeper = microphone.NewKeeper(microphone.KeeperConfig{})
+	shown := "" // what was last told to be in use
+	k.o.Shown = func() { shown = inUse(k) }
 	try := func() {
 		if _, err := k.chooseMicrophone(); err != nil {
 			t.Fatal(err)
@@ -39,8 +41,8 @@ func TestMicrophoneIsHeldWhileItIsOpen(t *testing.T) {
 		{func() { k.microphoneChanged(microphone.State{Device: "nowhere"}) }, ""},
 	} {
 		k.heardOf("other")
-		if c.do(); inUse(k) != c.want {
-			t.Errorf("step %d: %q is in use, want %q", i, inUse(k), c.want)
+		if c.do(); inUse(k) != c.want || shown != c.want {
+			t.Errorf("step %d: %q is in use, %q was shown, want %q", i, inUse(k), shown, c.want)
 		}
 	}
 }
