@@ -53,6 +53,11 @@ func (r *directRoom) greetAll(peers []signal.Peer) {
 		}
 		r.meet(room.Participant{ID: p.Peer, Name: p.Name, Role: string(p.Role)})
 	}
+	for id := range r.turns {
+		if !here[id] { // it left while nobody told us
+			r.forget(id)
+		}
+	}
 	for id, rem := range r.remotes {
 		switch {
 		case here[id]:
@@ -95,7 +100,7 @@ func (r *directRoom) message(m signal.Message) {
 
 // meet starts a connection to somebody, instead of any there was.
 func (r *directRoom) meet(who room.Participant) {
-	if who.Role == string(signal.Kiosk) || who.ID == r.params.Peer {
+	if r.leaving || r.closed || who.Role == string(signal.Kiosk) || who.ID == r.params.Peer {
 		return
 	}
 	if old := r.remotes[who.ID]; old != nil {
@@ -111,6 +116,7 @@ func (r *directRoom) meet(who room.Participant) {
 }
 
 func (r *directRoom) part(id string, why room.Reason) {
+	r.forget(id)
 	rem := r.remotes[id]
 	if rem == nil {
 		return
