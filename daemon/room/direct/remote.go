@@ -296,14 +296,18 @@ func (r *directRoom) answer(m signal.Message) {
 	if err := rem.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: m.SDP}); err != nil {
 		// Its text may quote SDP with addresses in it.
 		r.log.Warn("cannot use a participant's answer")
+		rem.waiting = false // the offer may be made again
 		return
 	}
 	if rem.restarting && !sameIdentity(before, m.SDP) {
 		// The page has lost its end of the connection and answered with a new one:
 		// DTLS would not be done again on this one.
-		if !r.hurries(rem.who.ID, nil) { // else rem.due makes it anew
+		if !r.hurries(rem.who.ID, nil) {
 			r.replace(rem)
+			return
 		}
+		// Not now: that it is over is seen, and RepairRenew makes it anew.
+		rem.waiting, rem.restarting, rem.stage = false, false, room.StageOver
 		return
 	}
 	r.log.Debug("a participant answered")
