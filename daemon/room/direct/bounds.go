@@ -19,8 +19,9 @@ const (
 
 // turns remembers when connections were made anew at somebody's wish.
 type turns struct {
-	at   []time.Time
-	wait time.Time // somebody waits for a turn until then
+	at    []time.Time
+	later func() // what is done at the next one; nil: nothing waits for it
+	timer bool   // it is under way
 }
 
 // take says whether another one may be made now, and else how long it has to wait.
@@ -35,13 +36,14 @@ func (t *turns) take(now time.Time, most int) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
-// hurries says that id has had its turns. do, nil for nothing, is done when it has one again.
+// hurries says that id has had its turns. do, nil for nothing, is done when it has one
+// again, instead of what waited before, unless id has left by then.
 func (r *directRoom) hurries(id string, do func()) bool {
 	now := time.Now()
 	one := r.turns[id]
 	if one == nil {
 		for other, t := range r.turns { // those whose time is over make room
-			if len(t.at) == 0 || now.Sub(t.at[len(t.at)-1]) >= turnsSpan {
+			if !t.timer && (len(t.at) == 0 || now.Sub(t.at[len(t.at)-1]) >= turnsSpan) {
 				delete(r.turns, other)
 			}
 		}
@@ -56,11 +58,30 @@ func (r *directRoom) hurries(id string, do func()) bool {
 		return false
 	}
 	r.log.Debug("a participant hurries, it has to wait", "for", wait)
-	if do != nil && now.After(one.wait) {
-		time.AfterFunc(wait, func() { r.post(do) })
-		one.wait = now.Add(wait)
+	if do == nil {
+		return true
+	}
+	one.later = do
+	if !one.timer {
+		one.timer = true
+		time.AfterFunc(wait, func() {
+			r.post(func() {
+				do := one.later
+				one.later, one.timer = nil, false
+				if do != nil {
+					do()
+				}
+			})
+		})
 	}
 	return true
+}
+
+// forget drops what waits for a turn of somebody who has left.
+func (r *directRoom) forget(id string) {
+	if t := r.turns[id]; t != nil {
+		t.later = nil
+	}
 }
 
 // tell has run part from a participant. It does not wait: pion's locks are held. pc is

@@ -293,7 +293,7 @@ func (r *directRoom) run(welcome signal.Message) {
 				r.bar(d.err)
 				break
 			}
-			r.conn, r.local, r.given = d.conn, d.local, false
+			r.conn, r.local, r.given, r.barred = d.conn, d.local, false, nil // it lets us in after all
 			r.joins++
 			in = r.startReader(d.conn)
 			if r.leaving {

@@ -53,6 +53,11 @@ func (r *directRoom) greetAll(peers []signal.Peer) {
 		}
 		r.meet(room.Participant{ID: p.Peer, Name: p.Name, Role: string(p.Role)})
 	}
+	for id := range r.turns {
+		if !here[id] { // it left while nobody told us
+			r.forget(id)
+		}
+	}
 	for id, rem := range r.remotes {
 		switch {
 		case here[id]:
@@ -95,7 +100,7 @@ func (r *directRoom) message(m signal.Message) {
 
 // meet starts a connection to somebody, instead of any there was.
 func (r *directRoom) meet(who room.Participant) {
-	if who.Role == string(signal.Kiosk) || who.ID == r.params.Peer {
+	if r.leaving || r.closed || who.Role == string(signal.Kiosk) || who.ID == r.params.Peer {
 		return
 	}
 	if old := r.remotes[who.ID]; old != nil {
@@ -111,6 +116,7 @@ func (r *directRoom) meet(who room.Participant) {
 }
 
 func (r *directRoom) part(id string, why room.Reason) {
+	r.forget(id)
 	rem := r.remotes[id]
 	if rem == nil {
 		return
@@ -290,14 +296,18 @@ func (r *directRoom) answer(m signal.Message) {
 	if err := rem.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: m.SDP}); err != nil {
 		// Its text may quote SDP with addresses in it.
 		r.log.Warn("cannot use a participant's answer")
+		rem.waiting = false // the offer may be made again
 		return
 	}
 	if rem.restarting && !sameIdentity(before, m.SDP) {
 		// The page has lost its end of the connection and answered with a new one:
 		// DTLS would not be done again on this one.
-		if !r.hurries(rem.who.ID, nil) { // else rem.due makes it anew
+		if !r.hurries(rem.who.ID, nil) {
 			r.replace(rem)
+			return
 		}
+		// Not now: that it is over is seen, and RepairRenew makes it anew.
+		rem.waiting, rem.restarting, rem.stage = false, false, room.StageOver
 		return
 	}
 	r.log.Debug("a participant answered")

@@ -1,6 +1,7 @@
 package direct_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -9,7 +10,9 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"kioskd/cmd/clinicsim/hub"
 	"kioskd/daemon/room"
+	"kioskd/daemon/room/direct"
 	"kioskd/daemon/room/direct/directtest"
 	"kioskd/daemon/room/direct/signal"
 )
@@ -165,4 +168,24 @@ func TestRenewWithoutAnAnswer(t *testing.T) {
 	r.Repair(room.Repair{Kind: room.RepairRestart, ID: directtest.PeerID}) // there is nothing to restart
 	r.Repair(room.Repair{Kind: room.RepairRenew, ID: directtest.PeerID})
 	signs(t, e, "another offer", func(_ room.Signs, _ room.Sign) bool { return c.Offers() == 2 })
+}
+
+// A server that let us in no more, and then did, is not held against the room when a
+// path fails.
+func TestLetInAfterAll(t *testing.T) {
+	url, h := theRoom(t)
+	r, e := joined(t, url)
+	directtest.New(t, url, token, nil)
+	signs(t, e, "a path", func(_ room.Signs, p room.Sign) bool { return p.Stage == room.StageUp })
+	direct.Bar(r, room.ErrRefused)
+	if err := direct.Barred(r); !errors.Is(err, room.ErrRefused) {
+		t.Errorf("while media flows: %v", err)
+	}
+	h.Trouble(hub.Trouble{Drop: true})
+	await[room.SignallingLost](t, e, 1)
+	h.Trouble(hub.Trouble{})
+	await[room.SignallingBack](t, e, 1)
+	if err := direct.Barred(r); err != nil {
+		t.Errorf("let in, and still %v", err)
+	}
 }
