@@ -157,3 +157,38 @@ func TestWatchListensAgain(t *testing.T) {
 	must(t, netlink.LinkSetMTU(l, 1400))
 	await(t, "a move after it", w.moved)
 }
+
+// Changes without a pause, as of a Wi-Fi that flaps, do not hide that the network is there.
+func TestWatchLooksInABurst(t *testing.T) {
+	told := make(chan bool, 16)
+	l, noisy := cable(t, "v5"), cable(t, "noisy")
+	w := watchStumbles(t, told)
+	if await(t, "the first answer", told) {
+		t.Fatal("there is a network")
+	}
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			case <-tick.C:
+			}
+			if err := netlink.LinkSetMTU(noisy, 1400+n%2); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	await(t, "the burst begins", w.moved)
+	must(t, netlink.LinkSetUp(l))
+	must(t, netlink.AddrAdd(l, address(t, "192.0.2.1/24")))
+	if !await(t, "the network is up", told) {
+		t.Error("it is down")
+	}
+	close(stop)
+	must(t, <-stopped)
+}

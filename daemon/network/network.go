@@ -22,6 +22,10 @@ import (
 // back brings a dozen.
 const settle = 50 * time.Millisecond
 
+// burstMost is how long a burst of messages may put off the look at its end: a Wi-Fi
+// that flaps sends them without one.
+const burstMost = time.Second
+
 // pauseMost is the longest pause before a look that failed is tried again.
 const pauseMost = time.Second
 
@@ -96,6 +100,7 @@ func Watch(ctx context.Context, o Options, changed func(up bool)) error {
 	}
 	defer func() { w.close() }()
 	quiet := true
+	var due time.Time // a burst that does not end is looked at then
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -116,18 +121,18 @@ func Watch(ctx context.Context, o Options, changed func(up bool)) error {
 		case !ok: // more happened at once than a socket holds (ENOBUFS, netlink(7))
 			w.warn(errSocket)
 			w.close() // the next look listens again
-			quiet = false
+			quiet, due = false, time.Now().Add(burstMost)
 			timer.Reset(w.pause)
 		case look:
 			quiet = true
 		case quiet: // the first of a burst counts at once: a link that went has nothing to settle
-			look, quiet = true, false
+			look, quiet, due = true, false, time.Now().Add(burstMost)
 			fallthrough
 		default:
-			timer.Reset(settle)
+			timer.Reset(max(0, min(settle, time.Until(due))))
 		}
 		if look && !w.look() {
-			quiet = false // what comes now is no reason to be sooner
+			quiet, due = false, time.Now().Add(burstMost) // what comes now is no reason to be sooner
 			timer.Reset(w.pause)
 			w.pause = min(2*w.pause, pauseMost)
 		}
