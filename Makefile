@@ -65,34 +65,34 @@ rows: build ## each row of the screen's contract, played with the real programs
 
 figures: build ## kill -9 and camera swap, 20 times each, and a page that hangs for a minute: the promised figures
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 6m $(AS_ROOT) -run '^TestSwapAgain|^TestKilledAgain|^TestAStalledPage' ./daemon/e2e \
-	| grep -E '^(---|FAIL|ok|panic)|_test.go:'
+	| grep --line-buffered -E '^(---|FAIL|ok|panic)|_test.go:'
 
 # Devices that fail in a call, again and again.
 FAULTS := ^Test(CameraFaults|RandomCommands|RolesFollowTheDevices|SoundServerDies)$$
 
 faults: build ## cameras and sound that fail in a call, 20 times each, and 10,000 random commands
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '$(FAULTS)' ./daemon/e2e \
-	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+	| grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 badlinks: build ## a call at 5 % loss and through 300 kbit/s: the promised figures
 	@KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 6m $(AS_ROOT) -run '^TestBadLinks$$' ./daemon/e2e \
-	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+	| grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 floods: build ## a participant that floods the kiosk in twelve ways, 10 s each: the promised figures
 	@KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestFloods$$' ./daemon/e2e \
-	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+	| grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 # The last lines are the figures of each cell.
 blackouts: build ## the network goes for 1, 5, 20 and 60 s, two ways, 5 times each, and its address changes: the promised figures
 	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestBlackouts$$' ./daemon/e2e \
-	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+	| grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 nightly: build ## the same 100 times each, blackouts 20 times and floods of a minute
 	KIOSKD_NIGHTLY=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 4h $(AS_ROOT) -run '$(FAULTS)|^Test(Blackouts|Floods)$$' ./daemon/e2e \
-	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+	| grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 # Of a verbose test run what says something; a failed test's exit code passes (pipefail).
-VERDICT := grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+VERDICT := grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 kill: build ## 1,000 kill -9 at random moments and 100 at each named point of the commit path, with commands running
 	KIOSKD_KILLS=1000:100 go test -count 1 -v -timeout 30m $(AS_ROOT) -run '^TestKillLoop' ./cmd/kioskd | $(VERDICT)
@@ -102,7 +102,7 @@ crash: build ## 100,000 images of power cuts, 10,000 damaged stores, and an erro
 	KIOSKD_CRASH=1 go test -count 1 -v -timeout 15m $(AS_ROOT) -run '^Test(Damaged|Full|Failed)' ./cmd/kioskd | $(VERDICT)
 
 load: build ## the control API under load, a minute each: readers, writers, stalled streams, slow heads, 1,000 dialers
-	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 10m $(AS_ROOT) ./daemon/api/load | grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+	KIOSKD_FIGURES=1 KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 10m $(AS_ROOT) ./daemon/api/load | grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 promtool: MORE_PACKAGES := prometheus
 promtool: setup ## have Prometheus's own linter read the metrics
@@ -119,14 +119,14 @@ covered = go test -count 1 -cover ./daemon/session | tee /dev/stderr | grep -q '
 
 walk: setup ## ten million random events on the session's state machine, every statement of it covered
 	@$(covered)
-	@KIOSKD_WALK=$(or $(EVENTS),10000000) go test -count 1 -v -timeout 30m -run '^TestRandomWalk$$' ./daemon/session | grep -E '^(---|FAIL|ok|panic)|_test.go:'
+	@KIOSKD_WALK=$(or $(EVENTS),10000000) go test -count 1 -v -timeout 30m -run '^TestRandomWalk$$' ./daemon/session | grep --line-buffered -E '^(---|FAIL|ok|panic)|_test.go:'
 
 soak: build ## 1,500 calls, three of ten ended badly: goroutines, files and memory stay
 	KIOSKD_SOAK=$(or $(CALLS),1500) KIOSKD_BIN=$(CURDIR)/bin go test -count 1 -v -timeout 20m $(AS_ROOT) -run '^TestSoak$$' ./daemon/e2e \
-	| grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+	| grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 small: setup ## a million session records: the store's file stays within 64 MiB
-	KIOSKD_RECORDS=1000000 go test -count 1 -v -timeout 30m -run '^TestStaysSmall$$' ./store | grep -E '^ *(---|FAIL|ok|panic)|_test.go:'
+	KIOSKD_RECORDS=1000000 go test -count 1 -v -timeout 30m -run '^TestStaysSmall$$' ./store | grep --line-buffered -E '^ *(---|FAIL|ok|panic)|_test.go:'
 
 vm: MORE_PACKAGES := $(VM_PACKAGES)
 vm: build ## a call on Debian's own kernel in QEMU: cameras and a sound card that go and come; VM=-fresh for the newest kernel
