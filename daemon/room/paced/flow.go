@@ -12,6 +12,7 @@
 package paced
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,13 +93,15 @@ type stream struct {
 	rtxPayload uint8
 	rtxSeq     uint16
 	ring       ring
+	mime       string
+	key        keyframe
 }
 
 const twccURI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 // BindLocalStream implements interceptor.Interceptor.
 func (f *Flow) BindLocalStream(info *interceptor.StreamInfo, out interceptor.RTPWriter) interceptor.RTPWriter {
-	s := &stream{out: out, video: info.ClockRate == 90000, rtxSSRC: info.SSRCRetransmission, rtxPayload: info.PayloadTypeRetransmission}
+	s := &stream{out: out, video: info.ClockRate == 90000, rtxSSRC: info.SSRCRetransmission, rtxPayload: info.PayloadTypeRetransmission, mime: info.MimeType}
 	for _, e := range info.RTPHeaderExtensions {
 		if e.URI == twccURI && e.ID > 0 && e.ID < 256 {
 			s.twcc = uint8(e.ID)
@@ -170,6 +173,9 @@ func (f *Flow) picture(s *stream, h *rtp.Header, payload []byte) (int, error) {
 	}
 	now := time.Now()
 	p := s.ring.put(s, h, payload, now)
+	if s.key.note(s.mime, h, payload) {
+		f.resends = slices.DeleteFunc(f.resends, func(r *stored) bool { return r.stream == s && s.key.covers(r.header.SequenceNumber) })
+	}
 	f.refill(now)
 	if len(f.queue) == 0 && (!f.limited() || f.credit > 0) {
 		return len(payload), f.first(p, now)

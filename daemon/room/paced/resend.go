@@ -110,7 +110,7 @@ func (f *Flow) again(p *stored, now time.Time) {
 	if p == nil || !p.sent || p.stream.rtxSSRC == 0 || p.resends >= againMost {
 		return
 	}
-	if now.Sub(p.resent) < f.est.RTT()+againAfter {
+	if now.Sub(p.resent) < f.est.RTT()+againAfter || p.stream.key.covers(p.header.SequenceNumber) {
 		return
 	}
 	size := len(p.payload) + perPacket
