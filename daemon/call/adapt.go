@@ -1,6 +1,7 @@
 package call
 
 import (
+	"math"
 	"time"
 
 	"kioskd/daemon/room/paced"
@@ -95,6 +96,14 @@ func (v *videoSender) reason() string {
 		return limitBandwidth
 	}
 	return v.gov.Reason()
+}
+
+// room is what the path leaves for pictures, in bit/s, as far as it is known to be narrow.
+func (v *videoSender) room() int {
+	if b := v.bitRate(); float64(b) < bandwidthFrom*float64(v.configured()) {
+		return b
+	}
+	return math.MaxInt
 }
 
 // flows lists the ways to those who are there.

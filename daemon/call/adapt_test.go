@@ -2,6 +2,7 @@ package call
 
 import (
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 
@@ -106,6 +107,33 @@ func TestSoundLoss(t *testing.T) {
 	}
 	if got := p.soundLoss("b", "audio", 1); got != soundLossMost {
 		t.Errorf("everything lost gives %d", got)
+	}
+}
+
+// TestSoundLeavesRoom: repetitions do not fill a path that is narrow, and do not come and
+// go with every wobble of it.
+func TestSoundLeavesRoom(t *testing.T) {
+	a := newAudioSender(slog.New(slog.DiscardHandler))
+	room := 0
+	a.room = func() int { return room }
+	a.expect(redTwice)
+	for _, step := range []struct{ room, want int }{
+		{90_000, 0}, {149_000, 0}, {150_000, 1}, {100_000, 1}, {99_000, 0}, {149_000, 0},
+		{299_000, 1}, {300_000, 2}, {200_000, 2}, {199_000, 1}, {250_000, 1}, {math.MaxInt, 2},
+	} {
+		if room = step.room; a.again() != step.want {
+			t.Errorf("with %d for pictures: %d repetitions, want %d", step.room, a.copies, step.want)
+		}
+	}
+	if a.expect(redFrom); a.again() != 1 {
+		t.Errorf("with less loss %d repetitions", a.copies)
+	}
+	v := limitedSender(t)
+	if v.room() != math.MaxInt {
+		t.Errorf("a path that carries all leaves room for %d", v.room())
+	}
+	if v.aim(200_000); v.room() != 200_000 {
+		t.Errorf("one that carries 200000 leaves room for %d", v.room())
 	}
 }
 

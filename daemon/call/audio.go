@@ -39,7 +39,10 @@ type audioSender struct {
 	free   chan []int16
 	muted  atomic.Bool // the patient's choice
 	shut   atomic.Bool // the microphone is to be closed
+	room   func() int  // what the pictures get, in bit/s; nil: all they want
 	log    *slog.Logger
+
+	copies int // earlier packets that each one carries; of the loop
 
 	// Of the loop; they outlive an encoder, see videoSender.out.
 	out   packetizer
@@ -59,15 +62,27 @@ const lossExpected = 5
 // expect tells the loss, in percent.
 func (a *audioSender) expect(percent int) { a.loss.Store(int32(percent)) }
 
-// again is how many earlier packets each one should carry.
+// again is how many earlier packets each one should carry, by the loss and by what the
+// path has room for: where it is narrow they would be what it loses.
 func (a *audioSender) again() int {
+	n := 0
 	switch lost := a.loss.Load(); {
 	case lost >= redTwice:
-		return redMost
+		n = redMost
 	case lost >= redFrom:
-		return 1
+		n = 1
 	}
-	return 0
+	for ; n > 0 && a.room != nil; n-- {
+		needs := n * redNeeds
+		if a.copies >= n { // they have their place already
+			needs = needs * 2 / 3
+		}
+		if a.room() >= needs {
+			break
+		}
+	}
+	a.copies = n
+	return n
 }
 
 // follow passes a new loss on and gives the one in force.

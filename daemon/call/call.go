@@ -146,6 +146,7 @@ func New(o Options) (*Call, error) {
 	}
 	o.Path.Video, o.Path.VideoRate = v.offered(), v.configured()
 	c := &Call{opts: o, video: v, audio: newAudioSender(o.Log)}
+	c.audio.room = v.room
 	v.flows = c.peers.flows
 	return c, nil
 }

@@ -11,6 +11,7 @@ const (
 	redFrom  = 2
 	redTwice = 8
 	redMost  = 2                // earlier packets that one carries
+	redNeeds = 150_000          // bit/s that the pictures get beside each of them
 	redBytes = 1<<10 - 1        // the longest that fits a block's header (section 3)
 	redAge   = 1<<14 - 1        // and the oldest, in units of the clock
 	redRoom  = payloadBound / 2 // more than that and a packet would be too large
