@@ -200,16 +200,17 @@ func TestFailedSyncEndsTheDaemon(t *testing.T) {
 			ns = append(ns, n)
 		}
 	}
-	failed, starts := 0, 0
+	failed, starts := map[string]int{}, 0
 	for _, n := range ns {
 		for _, call := range []string{"fdatasync", "fsync"} {
 			met, atStart := failSync(t, call, n)
-			failed, starts = failed+met, starts+atStart
+			failed[call] += met
+			starts += atStart
 		}
 	}
-	t.Logf("%d syncs failed, %d of them before READY", failed, starts)
-	if failed < len(ns) {
-		t.Errorf("only %d of %d syncs failed", failed, 2*len(ns))
+	t.Logf("%d fdatasyncs and %d fsyncs failed, %d of them before READY", failed["fdatasync"], failed["fsync"], starts)
+	if failed["fdatasync"] < len(ns) { // of fsyncs, which are for new files, a life has few
+		t.Errorf("only %d of %d fdatasyncs failed", failed["fdatasync"], len(ns))
 	}
 }
 
@@ -230,7 +231,7 @@ func failSync(t *testing.T, call string, n int) (met, atStart int) {
 	}
 	if ready {
 		dead := false
-		for range 40 {
+		for range 40 + 3*n { // not each command is one commit
 			if dead, err = l.do(b, l.next()); dead || err != nil || l.pending != nil {
 				break
 			}
