@@ -118,8 +118,18 @@ func TestSoundLeavesRoom(t *testing.T) {
 	a.room = func() int { return room }
 	a.expect(redTwice)
 	for _, step := range []struct{ room, want int }{
-		{90_000, 0}, {149_000, 0}, {150_000, 1}, {100_000, 1}, {99_000, 0}, {149_000, 0},
-		{299_000, 1}, {300_000, 2}, {200_000, 2}, {199_000, 1}, {250_000, 1}, {math.MaxInt, 2},
+		{90_000, 0},
+		{149_000, 0},
+		{150_000, 1},
+		{100_000, 1},
+		{99_000, 0},
+		{149_000, 0},
+		{299_000, 1},
+		{300_000, 2},
+		{200_000, 2},
+		{199_000, 1},
+		{250_000, 1},
+		{math.MaxInt, 2},
 	} {
 		if room = step.room; a.again() != step.want {
 			t.Errorf("with %d for pictures: %d repetitions, want %d", step.room, a.copies, step.want)
