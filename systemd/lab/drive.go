@@ -42,6 +42,7 @@ func rows() []row {
 		{"boot", true, boot},
 		{"exposure and verify", true, exposure},
 		{"forbidden actions", true, forbidden},
+		{"doctor for a newcomer", true, newcomer},
 		{"kiosk0", true, kiosk0},
 		{"sealed credentials", false, sealed},
 		{"settings refused, then mended", false, mended},
