@@ -5,14 +5,18 @@ import (
 	"net/http"
 	"strings"
 
+	"kioskd/cmd/kioskscreen/begin"
 	"kioskd/configs/words"
 )
 
 // contentPolicy lets the page load its own files and talk to its own origin,
-// nothing else: no inline script, no foreign frame, no form (CSP Level 3).
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
-	"connect-src 'self'; media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
-	"require-trusted-types-for 'script'; trusted-types 'none'"
+// nothing else: no inline script but the one it begins with, no foreign frame, no form
+// (CSP Level 3).
+func contentPolicy() string {
+	return "default-src 'none'; script-src 'self' " + begin.Source() + "; style-src 'self'; img-src 'self'; " +
+		"connect-src 'self'; media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+		"require-trusted-types-for 'script'; trusted-types 'none'"
+}
 
 // door is the loopback HTTP handler: the guard, then the token, then the page's
 // files or the way to the daemon.
@@ -23,6 +27,7 @@ type door struct {
 	launcher *launcher
 	table    []route
 	site     *site
+	policy   string
 	options  options
 }
 
@@ -34,14 +39,14 @@ func newDoor(addr string, o options, l *launcher) (*door, error) {
 	}
 	return &door{
 		guard: newGuard(addr), keys: newKeys(addr), proxy: p,
-		launcher: l, table: routes(), site: s, options: o,
+		launcher: l, table: routes(), site: s, policy: contentPolicy(), options: o,
 	}, nil
 }
 
 // ServeHTTP judges a request in the order: guard (403), method (405), one-use
 // link, plain files, token (401), then the page and the API.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header())
+	d.secure(w.Header())
 	api := strings.HasPrefix(r.URL.Path, apiPath)
 	if reason := d.guard.refuse(r); reason != "" {
 		d.options.log.Debug("refused a request", "rule", reason)
@@ -74,8 +79,8 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // secure sets the headers every answer has.
-func secure(h http.Header) {
-	h.Set("Content-Security-Policy", contentPolicy)
+func (d *door) secure(h http.Header) {
+	h.Set("Content-Security-Policy", d.policy)
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")

@@ -38,6 +38,9 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
+// begun: all of the page's files came. Before that it may begin anew.
+const begun = `Boolean(window.kiosk)`
+
 // tab is the open page with the daemon's stand-in behind it.
 type tab struct {
 	t   *testing.T
@@ -51,6 +54,7 @@ func openPage(t *testing.T, far *farSide, change ...func(*options)) *tab {
 	p := &tab{t: t, ctx: browser(t), far: far, scr: startScreen(t, far.socket, change...)}
 	p.do(chromedp.EmulateViewport(1280, 800))
 	p.do(chromedp.Navigate(p.scr.link()))
+	p.wait(begun)
 	return p
 }
 
@@ -162,3 +166,6 @@ func controlsOf(s *apitype.Session) []apitype.Control {
 		{Level: 1, Reference: "not-known-here", Type: "Link", Value: "Canary", Visible: true, Enabled: true},
 	}
 }
+
+// jsOf fills values into a condition.
+func jsOf(condition string, values ...any) string { return fmt.Sprintf(condition, values...) }

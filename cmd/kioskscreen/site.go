@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"kioskd/cmd/kioskscreen/begin"
 	"kioskd/configs/words"
 )
 
@@ -79,7 +80,7 @@ func (s *site) servePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = s.page.Execute(w, map[string]string{"Lang": c.Lang(), "Title": c.Text("page.title")})
+	_ = s.page.Execute(w, map[string]any{"Lang": c.Lang(), "Title": c.Text("page.title"), "Begin": begin.Script()})
 }
 
 func (s *site) serveWords(w http.ResponseWriter, r *http.Request) {
@@ -120,7 +121,7 @@ func (s *site) serveNotice(w http.ResponseWriter, r *http.Request, status int, k
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_ = s.notice.Execute(w, map[string]any{
-		"Lang": c.Lang(), "Title": c.Text(key + ".title"), "Text": c.Text(key + ".text"),
+		"Lang": c.Lang(), "Title": c.Text(key + ".title"), "Text": c.Text(key + ".text"), "Begin": begin.Script(),
 	})
 }
 

@@ -8,6 +8,9 @@ package assets
 import (
 	"embed"
 	"io/fs"
+	"strings"
+
+	"kioskd/cmd/kioskscreen/begin"
 )
 
 //go:embed *.html *.css *.js *.svg
@@ -16,6 +19,15 @@ var files embed.FS
 // Files gives the page's files, all at the top: clinician.html, clinician.css,
 // the JavaScript modules and icon.svg.
 func Files() fs.FS { return files }
+
+// Page gives clinician.html as it is served, with the script that pages begin with.
+func Page() string {
+	b, err := files.ReadFile("clinician.html")
+	if err != nil {
+		return "" // cannot happen: the file is part of the program, a test reads it
+	}
+	return strings.Replace(string(b), "<head>\n", "<head>\n"+string(begin.Script())+"\n", 1)
+}
 
 // Blocks gives the text of blocks.js, the reader and writer of the block code
 // as an ECMAScript module without imports.

@@ -28,7 +28,7 @@ const $ = (id) => document.getElementById(id);
 const video = $('patient');
 
 async function start() {
-  const answer = await fetch(`${location.pathname}/desk`);
+  const answer = await ask(`${location.pathname}/desk`);
   if (!answer.ok) {
     showMessage('The page is closed', 'Open the address that clinicsim gave out when it started.');
     return;
@@ -51,6 +51,17 @@ async function start() {
   addEventListener('pagehide', () => call.leave('away'));
   expose({ call, frames, sound, media, chat, desk });
   call.join();
+}
+
+/** Fetches until there is an answer: a change of the machine's network makes a fetch fail. */
+async function ask(path) {
+  for (;;) {
+    try {
+      return await fetch(path);
+    } catch {
+      await new Promise((done) => { setTimeout(done, 200); });
+    }
+  }
 }
 
 /** Says whose page it is. Who is there by sound only has no picture to show or to hide. */

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"kioskd/cmd/clinicsim/assets"
 	"kioskd/cmd/clinicsim/hub"
+	"kioskd/cmd/kioskscreen/begin"
 )
 
 // clinic is everything behind the address.
@@ -111,7 +113,7 @@ func (c *clinic) guard(next http.Handler) http.Handler {
 // contentPolicy lets the page load its own files and speak to its own server.
 // 'self' covers http only in older browsers, so the WebSocket is named.
 func contentPolicy(host string) string {
-	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob: mediastream:; " +
+	return "default-src 'none'; script-src 'self' " + begin.Source() + "; style-src 'self'; img-src 'self'; media-src 'self' blob: mediastream:; " +
 		"connect-src 'self' ws://" + host + "; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
@@ -141,7 +143,8 @@ func (c *clinic) page(w http.ResponseWriter, r *http.Request, d *door) {
 			"Open the address that clinicsim gave out when it started. It works once, in one browser.")
 		return
 	}
-	http.ServeFileFS(w, r, c.files, "clinician.html")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, assets.Page())
 }
 
 // address is the one-use address with this code.

@@ -12,6 +12,7 @@ import (
 
 	"kioskd/cmd/clinicsim/assets"
 	"kioskd/cmd/clinicsim/sim"
+	"kioskd/cmd/kioskscreen/begin"
 )
 
 func TestTokenFile(t *testing.T) {
@@ -152,7 +153,7 @@ func TestBrowserDefences(t *testing.T) {
 		t.Errorf("localhost: status %d", got.status)
 	}
 	policy := got.header.Get("Content-Security-Policy")
-	if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") {
+	if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self' "+begin.Source()+"; style-src 'self'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") {
 		t.Errorf("policy %q", policy)
 	}
 	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"} {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -73,10 +74,39 @@ func (s *Stage) open(ctx context.Context, name, url string, width, height int, a
 	if err := chromedp.Do(tab); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start Chromium for %s: %w", name, err), b.Close())
 	}
-	if err := b.do(ctx, chromedp.Navigate(url)); err != nil {
+	if err := b.show(ctx, chromedp.Navigate(url)); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot show the page of %s: %w", name, err), b.Close())
 	}
 	return b, nil
+}
+
+// beginsWithin is how long a page may take until its scripts run, begun whether they do.
+const (
+	beginsWithin = 30 * time.Second
+	begun        = `document.body && (!document.scripts.length || window.kiosk || window.sim)`
+)
+
+// Reload loads the page again and waits until all of it is there.
+func (b *Browser) Reload(ctx context.Context) error {
+	if err := b.show(ctx, chromedp.Reload()); err != nil {
+		return fmt.Errorf("cannot load the page again: %w", err)
+	}
+	return nil
+}
+
+// show loads a page and waits until all of it is there. A Chromium that is driven does
+// not try again by itself where the machine's addresses changed while it connected.
+func (b *Browser) show(ctx context.Context, load chromedp.Action[chromedp.Void]) error {
+	ctx, cancel := context.WithTimeout(ctx, beginsWithin)
+	defer cancel()
+	err := b.do(ctx, load)
+	for err != nil && strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") && ctx.Err() == nil {
+		err = b.do(ctx, load)
+	}
+	if err != nil {
+		return err
+	}
+	return b.Until(ctx, begun)
 }
 
 // PID is the browser's process, the parent of all its others.
