@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"kioskd/configs"
 	"kioskd/configs/words"
@@ -149,9 +150,15 @@ func fileOf(err error, otherwise string) string {
 	return otherwise
 }
 
+// statusWithin is how long the doctor waits for a status: a daemon that needs as long is
+// ended by systemd (WatchdogSec).
+const statusWithin = 5 * time.Second
+
 // daemon checks whether kioskd answers, and lets us in.
 func (d *doctor) daemon(ctx context.Context) (apitype.Status, apitype.Check) {
 	c := apitype.Check{Code: "daemon", Result: apitype.CheckFail}
+	ctx, cancel := context.WithTimeout(ctx, statusWithin)
+	defer cancel()
 	status, err := d.kiosk.Status(ctx)
 	var problem *apitype.Problem
 	switch {
@@ -162,6 +169,10 @@ func (d *doctor) daemon(ctx context.Context) (apitype.Status, apitype.Check) {
 		c.Fault, c.Message = "daemon_forbidden", "kioskd does not let "+orElse(d.host.User, "this user")+" in."
 		c.Hint = "It takes the group kiosk, and kiosk-tech for a technician; it counts from the next login on."
 		c.Command = "usermod -aG kiosk,kiosk-tech " + check.Quote(orElse(d.host.User, "USER"))
+	case errors.Is(err, context.DeadlineExceeded): // systemd holds the socket, and nobody takes a call
+		c.Fault, c.Message = "daemon_silent", "kioskd takes no calls: it does not come up, or it hangs."
+		c.Hint = "Its journal says why."
+		c.Command = "journalctl -u kioskd -n 50"
 	case errors.Is(err, client.ErrUnreachable):
 		c.Fault, c.Message = "daemon_stopped", "kioskd does not answer at "+d.kiosk.Socket()+"."
 		c.Hint = "If it stops again, its journal says why: kioskctl logs."

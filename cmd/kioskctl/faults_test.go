@@ -221,6 +221,7 @@ func (p *patient) otherFaults(t *testing.T) []fault {
 		{name: "cable out", seed: pullCable, code: "network", fault: "network_down", command: "ip -br addr"},
 		{name: "settings damaged", seed: p.damageSettings, code: "settings", fault: "settings_wrong", command: "sudoedit " + filepath.Join(p.dir, "kioskd.toml.d", "99-damaged.toml")},
 		{name: "daemon stopped, the token is not for all", as: nobody, seed: p.stopReadable, code: "token", fault: "token_hidden", command: "sudo kioskctl doctor"},
+		{name: "daemon hangs", seed: p.freezeDaemon, code: "daemon", fault: "daemon_silent", command: "journalctl -u kioskd -n 50"},
 		{name: "daemon stopped", seed: p.stopDaemon, code: "daemon", fault: "daemon_stopped", command: "systemctl enable --now kioskd.socket kioskd.service"},
 	}
 }
@@ -299,6 +300,16 @@ func (p *patient) stopDaemon(t *testing.T) func() error {
 		t.Fatal(err)
 	}
 	return func() error { return p.StartKioskd(deadline(t)) }
+}
+
+// freezeDaemon has it take no calls, which its socket does not show.
+func (p *patient) freezeDaemon(t *testing.T) func() error {
+	t.Helper()
+	pid := p.Kioskd.PID()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	return func() error { return syscall.Kill(pid, syscall.SIGCONT) }
 }
 
 // stopReadable stops it where everyone may read its settings, as in /etc/kioskd.

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"time"
 
 	"kioskd/daemon/api/apitype"
 )
 
-// checksTimeout is longer than the daemon's own bound of a run.
+// checksTimeout is longer than the daemon's own bound of a run. That it has begun at all
+// is told by its 102 within requestTimeout: where nobody accepts, a connection waits in
+// the socket's queue as if somebody did.
 const checksTimeout = 80 * time.Second
 
 // Checks has the daemon check what a call needs; the zero request asks for all of it. A
@@ -30,6 +34,13 @@ func (c *Client) Checks(ctx context.Context, r apitype.ChecksRequest) (apitype.C
 	}
 	ctx, cancel := context.WithTimeout(ctx, checksTimeout)
 	defer cancel()
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	silent := time.AfterFunc(c.begins, func() { lose(context.DeadlineExceeded) })
+	defer silent.Stop()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(int, textproto.MIMEHeader) error { silent.Stop(); return nil },
+	})
 	req, err := newRequest(ctx, http.MethodPost, apitype.RouteChecks, body)
 	if err != nil {
 		return apitype.Checks{}, err
@@ -38,6 +49,7 @@ func (c *Client) Checks(ctx context.Context, r apitype.ChecksRequest) (apitype.C
 	if err != nil {
 		return apitype.Checks{}, err
 	}
+	silent.Stop()
 	defer resp.Body.Close()
 	var out apitype.Checks
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&out); err != nil {

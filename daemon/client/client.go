@@ -55,12 +55,13 @@ type Client struct {
 	socket    string
 	transport *http.Transport
 	http      http.Client
-	met       atomic.Bool // it answered once
+	met       atomic.Bool   // it answered once
+	begins    time.Duration // within which a long run tells that it has begun; requestTimeout
 }
 
 // New makes a Client for the socket at path. It does not connect yet.
 func New(path string) *Client {
-	c := &Client{socket: path}
+	c := &Client{socket: path, begins: requestTimeout}
 	c.transport = &http.Transport{
 		DialContext:  func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
 		MaxIdleConns: 4, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,

@@ -11,7 +11,11 @@ import (
 	"time"
 
 	"kioskd/daemon/api/apitype"
+	"kioskd/systemd/promise"
 )
+
+// doctorWithin is how long the doctor may take where nobody answers.
+const doctorWithin = 10 * time.Second
 
 // newcomer has the settings as the package brings them and no token, and does what
 // the doctor says until nothing of that is left.
@@ -31,9 +35,24 @@ func newcomer(ctx context.Context, l *lab) (figures string, err error) {
 	defer func() { // as it was, also where the doctor said nothing of use
 		err = errors.Join(err, os.Rename(away, token), l.configure(""), l.unit.do(ctx, "restart"))
 	}()
-	first, err := doctor(ctx)
+	err = until(ctx, within, "kioskd that refuses its settings", func() (bool, error) {
+		p, err := l.unit.show(ctx, "StatusText")
+		return strings.HasPrefix(p["StatusText"], "Settings refused"), err
+	})
 	if err != nil {
 		return "", err
+	}
+	began := time.Now()
+	first, err := doctor(ctx)
+	took := time.Since(began)
+	if err != nil {
+		return "", err
+	}
+	if took > doctorWithin {
+		return "", fmt.Errorf("beside a daemon that does not come up it takes %v, more than %v", took, doctorWithin)
+	}
+	if c := first["daemon"]; c.Fault != "daemon_silent" {
+		return "", fmt.Errorf("of a daemon that does not come up it says %+v", c)
 	}
 	if c := first["settings"]; c.Fault != "settings_wrong" || !strings.Contains(c.Command, "sudoedit /etc/kioskd/kioskd.toml") || !strings.Contains(c.Message, "backend.url") {
 		return "", fmt.Errorf("of settings without a backend it says %+v", c)
@@ -76,7 +95,7 @@ func newcomer(ctx context.Context, l *lab) (figures string, err error) {
 			left = append(left, c.Fault)
 		}
 	}
-	return fmt.Sprintf("first %s: %q, then %s: %q; done as told, left: %q", "settings_wrong", first["settings"].Command, c.Fault, c.Command, left), nil
+	return fmt.Sprintf("first, after %s, %s: %q, then %s: %q; done as told, left: %q", promise.MS(took), "settings_wrong", first["settings"].Command, c.Fault, c.Command, left), nil
 }
 
 // doctor runs kioskctl doctor, and gives what it says by check.
