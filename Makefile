@@ -55,7 +55,7 @@ test: build ## all tests, with the race detector
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 5m $(MEDIA_TESTS)
 	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 2 -timeout 8m $(AS_ROOT) $(DEVICE_TESTS)
 	$(MAKE) deb-lab lab-programs
-	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 12m $(AS_ROOT) $(ROOT_TESTS)
+	KIOSKD_BIN=$(CURDIR)/bin go test -race -p 1 -timeout 20m $(AS_ROOT) $(ROOT_TESTS)
 
 # Rows of the screen's contract, each with the seconds it took.
 ROWS := Test(Elements|States|Validations|Actions|WhatFollows|Restarts)

@@ -27,7 +27,7 @@ const (
 	stallAfter    = time.Second  // the device takes nothing for so long: it hangs
 
 	openWithin  = 3 * time.Second        // for a sound server's answer
-	closeWithin = 150 * time.Millisecond // how long the end of ctx waits for the device
+	closeWithin = 100 * time.Millisecond // how long the end of ctx waits for the device
 	drainSlack  = 20 * time.Millisecond  // for the last of it to be heard
 	retryPause  = 20 * time.Millisecond
 )

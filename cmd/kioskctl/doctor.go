@@ -98,8 +98,10 @@ func (d *doctor) examine(ctx context.Context) []apitype.Check {
 		}
 		facts.CameraBusy = slices.ContainsFunc(out, func(c apitype.Check) bool { return c.Fault == "camera_busy" })
 		facts.Version = status.Version.Version
-		if after, err := d.kiosk.Status(ctx); err == nil { // the checks have looked at the devices
-			status = after
+		if asked { // the checks have looked at the devices
+			if after, err := d.status(ctx); err == nil {
+				status = after
+			}
 		}
 		facts.Devices = status.Devices
 	} else {
@@ -157,9 +159,7 @@ const statusWithin = 5 * time.Second
 // daemon checks whether kioskd answers, and lets us in.
 func (d *doctor) daemon(ctx context.Context) (apitype.Status, apitype.Check) {
 	c := apitype.Check{Code: "daemon", Result: apitype.CheckFail}
-	ctx, cancel := context.WithTimeout(ctx, statusWithin)
-	defer cancel()
-	status, err := d.kiosk.Status(ctx)
+	status, err := d.status(ctx)
 	var problem *apitype.Problem
 	switch {
 	case err == nil:
@@ -170,9 +170,7 @@ func (d *doctor) daemon(ctx context.Context) (apitype.Status, apitype.Check) {
 		c.Hint = "It takes the group kiosk, and kiosk-tech for a technician; it counts from the next login on."
 		c.Command = "usermod -aG kiosk,kiosk-tech " + check.Quote(orElse(d.host.User, "USER"))
 	case errors.Is(err, context.DeadlineExceeded): // systemd holds the socket, and nobody takes a call
-		c.Fault, c.Message = "daemon_silent", "kioskd takes no calls: it does not come up, or it hangs."
-		c.Hint = "Its journal says why."
-		c.Command = "journalctl -u kioskd -n 50"
+		return status, silent()
 	case errors.Is(err, client.ErrUnreachable):
 		c.Fault, c.Message = "daemon_stopped", "kioskd does not answer at "+d.kiosk.Socket()+"."
 		c.Hint = "If it stops again, its journal says why: kioskctl logs."
@@ -183,10 +181,28 @@ func (d *doctor) daemon(ctx context.Context) (apitype.Status, apitype.Check) {
 	return status, c
 }
 
+// status asks for the daemon's status, not for longer than statusWithin.
+func (d *doctor) status(ctx context.Context) (apitype.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusWithin)
+	defer cancel()
+	return d.kiosk.Status(ctx)
+}
+
+// silent is what a daemon that takes no calls gets.
+func silent() apitype.Check {
+	return apitype.Check{
+		Code: "daemon", Result: apitype.CheckFail, Fault: "daemon_silent", Message: "kioskd takes no calls: it does not come up, or it hangs.",
+		Hint: "Its journal says why.", Command: "journalctl -u kioskd -n 50",
+	}
+}
+
 // refused is why the daemon, which answers, did not run its checks.
 func (d *doctor) refused(err error) apitype.Check {
-	if err == nil {
+	switch {
+	case err == nil:
 		return apitype.Check{}
+	case errors.Is(err, context.DeadlineExceeded):
+		return silent()
 	}
 	c := apitype.Check{Code: "checks", Result: apitype.CheckFail, Fault: "checks_failed", Message: err.Error(), Command: "journalctl -u kioskd -n 50"}
 	var problem *apitype.Problem

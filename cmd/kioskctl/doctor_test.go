@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -19,6 +21,7 @@ func TestDoctorRefused(t *testing.T) {
 		{problem(http.StatusServiceUnavailable, apitype.CodeSafeMode), "daemon fail daemon_safe_mode journalctl -u kioskd -n 100 && systemctl restart kioskd"},
 		{problem(http.StatusConflict, apitype.CodeCheckRunning), "checks skip checks_busy kioskctl doctor"},
 		{problem(http.StatusInternalServerError, apitype.CodeInternal), "checks fail checks_failed journalctl -u kioskd -n 50"},
+		{fmt.Errorf("cannot reach kioskd: %w", context.DeadlineExceeded), "daemon fail daemon_silent journalctl -u kioskd -n 50"},
 		{errors.New("cannot read"), "checks fail checks_failed journalctl -u kioskd -n 50"},
 	} {
 		c := (&doctor{}).refused(tt.err)

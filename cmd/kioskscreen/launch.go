@@ -49,7 +49,10 @@ func (l *launcher) publish(path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the launch file %s: %w", l.file, err)
 	}
-	return replaceFile(l.file, data)
+	if err := replaceFile(l.file, data); err != nil {
+		return fmt.Errorf("cannot write the launch file %s: %w", l.file, err)
+	}
+	return nil
 }
 
 func (l *launcher) render(url string) ([]byte, error) {
@@ -78,9 +81,9 @@ func replaceFile(name string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".launch-*")
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot write the launch file %s: its folder does not exist, make it first", name)
+			return errors.New("its folder does not exist, make it first")
 		}
-		return fmt.Errorf("cannot write the launch file %s: %w", name, err)
+		return err
 	}
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Close())
@@ -88,7 +91,7 @@ func replaceFile(name string, data []byte) (err error) {
 		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the launch file %s: %w", name, errors.Join(err, os.Remove(f.Name())))
+		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

@@ -223,7 +223,7 @@ func TestPageCallJudgesByFrames(t *testing.T) {
 
 	// A reload is nobody's business but the page's own.
 	far.reset()
-	p.do(chromedp.Reload())
+	p.load(chromedp.Reload())
 	p.wait(`window.kiosk?.remote?.frames > 5`)
 	far.mu.Lock()
 	deleted := 0
@@ -318,10 +318,10 @@ func TestPageCallOpensFromTheLaunchFile(t *testing.T) {
 	p := &tab{t: t, ctx: browser(t), far: far}
 	p.do(chromedp.EmulateViewport(1280, 800))
 	startPage(t, far, file)
-	p.do(chromedp.Navigate("file://" + file))
+	p.load(chromedp.Navigate("file://" + file))
 	p.wait(`document.body?.dataset.state === "none" && location.pathname === "/"`)
 	// A spent link and a second browser say so in plain words.
-	p.do(chromedp.Navigate(eval[string](p, `location.origin + "/open/spent"`)))
+	p.load(chromedp.Navigate(eval[string](p, `location.origin + "/open/spent"`)))
 	p.wait(`document.querySelector("h1")?.innerText === "This link was already used" && document.styleSheets[0]?.cssRules.length > 10`)
 	p.shot("used-1280x800")
 }

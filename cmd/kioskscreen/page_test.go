@@ -39,7 +39,7 @@ func browser(t *testing.T) context.Context {
 }
 
 // begun: all of the page's files came. Before that it may begin anew.
-const begun = `Boolean(window.kiosk)`
+const begun = `window.kiosk && document.documentElement.dataset.whole !== undefined`
 
 // tab is the open page with the daemon's stand-in behind it.
 type tab struct {
@@ -53,9 +53,24 @@ func openPage(t *testing.T, far *farSide, change ...func(*options)) *tab {
 	t.Helper()
 	p := &tab{t: t, ctx: browser(t), far: far, scr: startScreen(t, far.socket, change...)}
 	p.do(chromedp.EmulateViewport(1280, 800))
-	p.do(chromedp.Navigate(p.scr.link()))
+	p.load(chromedp.Navigate(p.scr.link()))
 	p.wait(begun)
 	return p
+}
+
+// load shows a page. A Chromium that is driven does not try again by itself where the
+// machine's addresses changed while it connected.
+func (p *tab) load(how chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	defer cancel()
+	err := chromedp.Do(ctx, how)
+	for err != nil && strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") && ctx.Err() == nil {
+		err = chromedp.Do(ctx, chromedp.Reload())
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -83,10 +98,7 @@ func (p *tab) waitFor(condition string, limit time.Duration) {
 	})`, limit.Milliseconds(), condition)
 	ctx, cancel := context.WithTimeout(p.ctx, limit+30*time.Second)
 	defer cancel()
-	held, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
-	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "navigated") {
-		held, err = chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise)) // the page it was asked of is gone
-	}
+	held, err := evaluate[bool](ctx, script)
 	if err != nil {
 		p.t.Fatalf("cannot wait for %s: %v", condition, err)
 	}
@@ -95,11 +107,20 @@ func (p *tab) waitFor(condition string, limit time.Duration) {
 	}
 }
 
+// evaluate asks again where the page it asked is gone meanwhile.
+func evaluate[T any](ctx context.Context, script string) (T, error) {
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "navigated") {
+		v, err = chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	}
+	return v, err
+}
+
 func eval[T any](p *tab, script string) T {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, 60*time.Second)
 	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	v, err := evaluate[T](ctx, script)
 	if err != nil {
 		p.t.Fatalf("cannot evaluate %.120s: %v", script, err)
 	}

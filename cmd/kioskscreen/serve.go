@@ -16,11 +16,11 @@ import (
 
 // options is what the flags say, and where the program's output goes.
 type options struct {
-	listen, socket, launch, lang string
-	printURL                     bool
-	browserUID                   int
-	log                          *slog.Logger
-	stdout                       io.Writer
+	listen, socket, launch, keep, lang string
+	printURL                           bool
+	browserUID                         int
+	log                                *slog.Logger
+	stdout                             io.Writer
 }
 
 // Bounds of the loopback server. A page needs one event stream and a few calls.
@@ -39,14 +39,14 @@ func serve(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	ln, err := listenLoopback(ctx, o.listen)
+	ln, token, err := openDoor(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
 	addr := ln.Addr().String()
 	l := &launcher{file: o.launch, printURL: o.printURL, stdout: o.stdout, base: "http://" + addr}
-	d, err := newDoor(addr, o, l)
+	d, err := newDoor(addr, token, o, l)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,9 @@ func (s *Server) postChecks(w http.ResponseWriter, r *http.Request) error {
 		return apitype.NewProblem(http.StatusBadRequest, apitype.CodeBadJSON, "cannot check this: there is no such check", hint)
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(checksTimeout))
-	w.WriteHeader(http.StatusProcessing) // somebody is here and works on it (RFC 2518, section 10.1)
+	if r.ProtoAtLeast(1, 1) { // before that there was no 1xx (RFC 9110, section 15.2)
+		w.WriteHeader(http.StatusProcessing) // somebody is here and works on it (RFC 2518, section 10.1)
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), checksTimeout)
 	defer cancel()
 	got, err := s.deps.Check(ctx, req, peer.From(r.Context()).String())

@@ -95,14 +95,15 @@ func (s *Server) logRequest(r *http.Request, p peer.Peer, route string, status i
 		"uid", p.UID, "pid", p.PID, "role", p.Role.String(), "ms", took.Milliseconds())
 }
 
-// recorder remembers the status. Unwrap lets http.ResponseController through.
+// recorder remembers the final status. Unwrap lets http.ResponseController through.
 type recorder struct {
 	http.ResponseWriter
 	status int
 }
 
 func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 {
+	final := status >= http.StatusOK || status == http.StatusSwitchingProtocols
+	if w.status == 0 && final {
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -41,10 +41,10 @@ func TestChecksThatTakeLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := New(path)
-	c.begins = 200 * time.Millisecond
+	c.begins = time.Second
 	srv := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusProcessing)
-		<-time.After(3 * c.begins)
+		<-time.After(c.begins + c.begins/4)
 		_, _ = w.Write([]byte(`{"ok":true,"checks":[]}`))
 	})}
 	done := make(chan error, 1)

@@ -26,6 +26,13 @@ func TestRootChecks(t *testing.T) {
 	if _, err := c.Checks(ctx, apitype.ChecksRequest{Only: "shoes"}); codeOf(err) != apitype.CodeBadJSON {
 		t.Errorf("an unknown check: %v", err)
 	}
+	// What is counted is how a run ended, not its 102.
+	text, err := c.Metrics(ctx)
+	for _, want := range []string{`class="2xx"} 3`, `class="4xx"} 1`} {
+		if err != nil || !strings.Contains(string(text), `kioskd_api_requests_total{method="POST",route="/v1/checks",`+want+"\n") {
+			t.Errorf("no %s in %s, %v", want, text, err)
+		}
+	}
 }
 
 func TestRootMetrics(t *testing.T) {

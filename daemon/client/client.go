@@ -179,7 +179,7 @@ func (c *Client) unreachable(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		hint = "may this user do that? try: sudo, or add the user to group kiosk"
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errSilent):
 		hint = "it does not answer. try: systemctl restart kioskd"
 	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF):
 		hint = "it hung up: too many connections, or it stopped. try again, or: systemctl status kioskd"

@@ -116,8 +116,9 @@ type judged struct {
 	stall     time.Duration
 	fps       float64
 	keyframes float64
-	estimates []float64 // every 100 ms
-	throughs  []float64 // of the second that ended with it
+	estimates []float64       // every 100 ms, unless the machine is busy
+	at        []time.Duration // of each
+	throughs  []float64       // of the second that ended with it
 	resent    uint64
 	last      apitype.OutboundRTP
 }
@@ -129,16 +130,17 @@ func (b *badCall) looks(t *testing.T, d time.Duration, each func(past time.Durat
 	before, first := b.hears(t), time.Now()
 	pageDoes(t, b.clinic, "sim.resetGap()")
 	w, _ := b.path(t)
-	passed := []uint64{b.line.Passed()}
+	passed, seen := []uint64{b.line.Passed()}, []time.Time{time.Now()}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for time.Since(first) < d {
 		<-tick.C
 		p, o := b.path(t)
-		passed = append(passed, b.line.Passed())
+		passed, seen = append(passed, b.line.Passed()), append(seen, time.Now())
 		from := max(len(passed)-11, 0)
-		through := float64(8*(passed[len(passed)-1]-passed[from])) / (float64(len(passed)-1-from) / 10)
-		j.estimates, j.throughs, j.last, j.resent = append(j.estimates, p.AvailableOutgoingBitrate), append(j.throughs, through), o, p.RetransmittedPacketsSent-w.RetransmittedPacketsSent
+		through := float64(8*(passed[len(passed)-1]-passed[from])) / seen[len(seen)-1].Sub(seen[from]).Seconds()
+		j.estimates, j.throughs, j.at = append(j.estimates, p.AvailableOutgoingBitrate), append(j.throughs, through), append(j.at, time.Since(first))
+		j.last, j.resent = o, p.RetransmittedPacketsSent-w.RetransmittedPacketsSent
 		if each != nil && each(time.Since(first), p, o) {
 			break
 		}
@@ -216,13 +218,15 @@ func (b *badCall) judgeEstimate(t *testing.T, j judged) {
 	var late []float64
 	worst := 0.0
 	for i, e := range j.estimates {
-		at := time.Duration(i+1) * 100 * time.Millisecond
-		if at > neverAfter {
+		if j.at[i] > neverAfter {
 			worst = max(worst, e/j.throughs[i])
 		}
-		if at > nearAfter {
+		if j.at[i] > nearAfter {
 			late = append(late, e)
 		}
+	}
+	if len(late) < 10 {
+		t.Fatalf("only %d looks after %v", len(late), nearAfter)
 	}
 	slices.Sort(late)
 	median := late[len(late)/2]

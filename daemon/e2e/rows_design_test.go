@@ -241,7 +241,7 @@ func pageReload(t *testing.T, c *scene) {
 	c.calls(t, "reload")
 	c.outs.drop()
 	before := c.session(t)
-	if _, err := stage.Eval[bool](t.Context(), c.screen, "(setTimeout(() => location.reload()), true)"); err != nil {
+	if err := c.screen.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c.sees(t, "window.kiosk?.remote?.frames > 5 && window.kiosk?.self?.frames > 5")

@@ -17,6 +17,11 @@ import (
 // say what is the matter and nothing else runs, until a clean stop, or ten minutes.
 func TestSafeMode(t *testing.T) {
 	c := theScene(t, stage.Options{SafeMode: true})
+	// The life that counts begins here, and not before there was a browser.
+	if err := c.StopKioskd(); err != nil {
+		t.Fatal(err)
+	}
+	c.starts(t)
 	if _, err := c.api.Open(t.Context(), "safe-mode-1"); err != nil {
 		t.Fatal(err)
 	}

@@ -81,10 +81,10 @@ export class LocalMedia {
   #makePicture() {
     if (!('MediaStreamTrackGenerator' in window)) return this.#makeCanvasPicture();
     const track = new MediaStreamTrackGenerator({ kind: 'video' });
-    const worker = new Worker('/assets/picture-worker.js', { type: 'module' });
+    const painter = worker('/assets/picture-worker.js', { type: 'module' });
     const { writable } = track;
     const { name, counter_base: first } = this.#desk;
-    worker.postMessage({ writable, width: WIDTH, height: HEIGHT, fps: FPS, name, first }, [writable]);
+    painter.postMessage({ writable, width: WIDTH, height: HEIGHT, fps: FPS, name, first }, [writable]);
     return track;
   }
 
@@ -103,10 +103,19 @@ export class LocalMedia {
   }
 }
 
+/** Starts a worker of the page. One whose script was lost on the way has the page begin anew. */
+export function worker(url, options) {
+  const started = new Worker(url, options);
+  started.addEventListener('error', (event) => {
+    if (!event.message) location.reload(); // an error of the script itself has one
+  });
+  return started;
+}
+
 /** Calls fn each interval ms, in the background too. Gives a function that stops it. */
 export function every(interval, fn) {
-  const worker = new Worker('/assets/ticker-worker.js');
-  worker.onmessage = fn;
-  worker.postMessage(interval);
-  return () => worker.terminate();
+  const ticker = worker('/assets/ticker-worker.js');
+  ticker.onmessage = fn;
+  ticker.postMessage(interval);
+  return () => ticker.terminate();
 }

@@ -2,7 +2,7 @@
 
 import { FrameReader, WallClock } from './blocks.js';
 import { GapLog } from './gaps.js';
-import { every } from './media.js';
+import { every, worker } from './media.js';
 
 const KEPT_LATENCIES = 2000;
 const KEPT_LEVELS = 1200; // two minutes at ten a second
@@ -22,6 +22,10 @@ export class FrameMeter {
   #stop = () => {};
   #worker = null;
   #turn = 0;
+
+  constructor() {
+    if ('MediaStreamTrackProcessor' in window) this.#reader(); // now, and not while the network is what is tested
+  }
 
   /** Watches track until the next watch or stop. video shows it, for browsers without a track processor. */
   watch(track, video) {
@@ -59,7 +63,7 @@ export class FrameMeter {
   // start, by which a reconnection would look slower than it is.
   #reader() {
     if (!this.#worker) {
-      this.#worker = new Worker('/assets/frames-worker.js', { type: 'module' });
+      this.#worker = worker('/assets/frames-worker.js', { type: 'module' });
       this.#worker.onmessage = ({ data }) => {
         if (data.turn === this.#turn) this.#take(data);
       };

@@ -2,8 +2,9 @@
 
 const callTimeout = 16000; // ms; the door gives up on the daemon after 15 s
 
-const tries = 2; // a change of the machine's addresses makes a call fail that is just being made
-const pause = 50; // ms between the two
+// A change of the machine's addresses makes a call fail that is just being made; one
+// change comes seldom alone.
+const pauses = [50, 100, 200, 400]; // ms between the tries
 
 // call sends JSON and gives {ok, status, data, problem}. It never throws: a door
 // that is gone reads as the problem daemon_unreachable. A command that is sent
@@ -24,13 +25,14 @@ export async function call(method, path, body, key = crypto.randomUUID()) {
   }
 }
 
-// reach is fetch with a second try where there was no answer at all.
-async function reach(path, options) {
-  for (let left = tries; ; await new Promise((done) => { setTimeout(done, pause); })) {
+// reach is fetch that tries again where there was no answer at all.
+export async function reach(path, options) {
+  for (const pause of [...pauses, 0]) {
     try {
       return await fetch(path, options);
     } catch (error) {
-      if (--left === 0 || error.name !== "TypeError") throw error;
+      if (!pause || error.name !== "TypeError") throw error;
     }
+    await new Promise((done) => { setTimeout(done, pause); });
   }
 }

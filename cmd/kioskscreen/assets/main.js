@@ -35,6 +35,7 @@ let status = { session: null, conditions: [] };
 let dismissed = null; // the finished session the patient has left
 let toastTimer = 0;
 let chosen = false; // a language was touched
+let asked = 0; // the newest wish for words; an answer to an older one is dropped
 
 // appointment tells one session from the next, without the patient's data.
 function appointment() {
@@ -147,11 +148,17 @@ async function chooseLanguage(lang) {
   await loadWords(lang);
 }
 
+// loadWords goes on until the words are there, or others are wanted. Until then those
+// that there are stay.
 async function loadWords(lang) {
-  try {
-    await words.load(lang);
-  } catch {
-    return; // the words there are stay
+  const mine = ++asked;
+  const wanted = () => mine === asked;
+  for (let delay = 250, status = 0; status !== 200; delay = Math.min(delay * 2, 2000)) {
+    status = await words.load(lang, wanted).catch(() => 0);
+    if (!wanted()) return;
+    if (status === 401 && !words.ready) location.reload(); // the door says why, in words
+    if (status !== 200) await new Promise((resolve) => { setTimeout(resolve, delay); });
+    if (!wanted()) return;
   }
   idle.draw();
   chat.word();
@@ -184,7 +191,4 @@ window.addEventListener("contextmenu", (event) => event.preventDefault());
 // The words and the first status come side by side.
 link.start();
 warmUp();
-for (let delay = 250; !words.ready; delay = Math.min(delay * 2, 2000)) {
-  await loadWords("");
-  if (!words.ready) await new Promise((resolve) => setTimeout(resolve, delay));
-}
+loadWords("");

@@ -1,17 +1,21 @@
 // The page's words. They come from the kiosk's one message catalogue, by
 // /words.json; nothing a patient reads is written in the page's code.
 
+import { reach } from "./api.js";
+
 export class Words {
   #texts = {};
   lang = document.documentElement.lang;
   languages = [];
 
-  // load reads the catalogue; without lang it is the kiosk's own language.
-  async load(lang = "") {
+  // load reads the catalogue; without lang it is the kiosk's own language. It gives the
+  // answer's status, 200 also where wanted() no longer says that these are the ones.
+  async load(lang, wanted) {
     const query = lang ? `?lang=${encodeURIComponent(lang)}` : "";
-    const answer = await fetch(`/words.json${query}`, { signal: AbortSignal.timeout(5000) });
-    if (!answer.ok) throw new Error(`cannot read the words: status ${answer.status}`);
+    const answer = await reach(`/words.json${query}`, { signal: AbortSignal.timeout(5000) });
+    if (!answer.ok) return answer.status;
     const data = await answer.json();
+    if (!wanted()) return answer.status;
     this.#texts = data.texts;
     this.lang = data.lang;
     this.languages = data.languages;
@@ -20,6 +24,7 @@ export class Words {
     for (const element of document.querySelectorAll("[data-word]")) {
       element.textContent = this.text(element.dataset.word);
     }
+    return answer.status;
   }
 
   // ready: before that there is nothing to say anything with.

@@ -1,26 +1,32 @@
 
 // A page's files come one by one. When the machine's addresses change, Chromium drops
 // what it is just connecting for (ERR_NETWORK_CHANGED), from loopback too, and a module
-// that has failed once stays so: a page that has lost a file begins anew.
+// that has failed once stays so: a page that has lost a file begins anew. One that has
+// them all says so: <html data-whole>.
 {
   const patience = 10000; // ms; a file that neither comes nor fails is lost, too
   const pause = 200;
   const files = (target) => target instanceof HTMLScriptElement || target instanceof HTMLLinkElement;
   let lost = false;
 
-  // Not before the server answers: the browser's own page of an error would take this one's place.
+  // Not before the server answers: the browser's own page of an error would take this
+  // one's place. The answer is read, so that its connection is there for the reload.
   const again = async () => {
     if (lost) return;
     lost = true;
     clearTimeout(timer);
     for (let answered = false; !answered;) {
       await new Promise((done) => { setTimeout(done, pause); });
-      answered = await fetch(location.href, { signal: AbortSignal.timeout(patience) }).then(() => true, () => false);
+      answered = await fetch(location.href, { signal: AbortSignal.timeout(patience) }).then((answer) => answer.text()).then(() => true, () => false);
     }
     location.reload();
   };
 
   const timer = setTimeout(again, patience);
   window.addEventListener("error", (event) => { if (files(event.target)) again(); }, true);
-  window.addEventListener("load", (event) => { if (event.target === document) clearTimeout(timer); }, true);
+  window.addEventListener("load", (event) => {
+    if (event.target !== document || lost) return;
+    clearTimeout(timer);
+    document.documentElement.dataset.whole = "";
+  }, true);
 }

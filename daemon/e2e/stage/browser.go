@@ -80,10 +80,14 @@ func (s *Stage) open(ctx context.Context, name, url string, width, height int, a
 	return b, nil
 }
 
-// beginsWithin is how long a page may take until its scripts run, begun whether they do.
+// beginsWithin is how long a page may take until all of it is there; begun says whether it
+// is, a page of ours also with its scripts at work; broken whether the browser shows an
+// error of its own.
 const (
 	beginsWithin = 30 * time.Second
-	begun        = `document.body && (!document.scripts.length || window.kiosk || window.sim)`
+	broken       = `location.protocol === "chrome-error:"`
+	begun        = `document.readyState === "complete" && (!document.querySelector("script[type=module]") ||
+		document.documentElement.dataset.whole !== undefined && (window.kiosk || window.sim))`
 )
 
 // Reload loads the page again and waits until all of it is there.
@@ -95,18 +99,25 @@ func (b *Browser) Reload(ctx context.Context) error {
 }
 
 // show loads a page and waits until all of it is there. A Chromium that is driven does
-// not try again by itself where the machine's addresses changed while it connected.
+// not try again by itself where the machine's addresses changed while it connected; its
+// page of the error knows the address that failed.
 func (b *Browser) show(ctx context.Context, load chromedp.Action[chromedp.Void]) error {
 	ctx, cancel := context.WithTimeout(ctx, beginsWithin)
 	defer cancel()
-	err := b.do(ctx, load)
-	for err != nil && strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") && ctx.Err() == nil {
-		err = b.do(ctx, load)
+	for {
+		err := b.do(ctx, load)
+		if err != nil && !strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") {
+			return err
+		}
+		if err := b.Until(ctx, broken+" || "+begun); err != nil {
+			return err
+		}
+		failed, err := Eval[bool](ctx, b, broken)
+		if err == nil && !failed {
+			return nil
+		}
+		load = chromedp.Reload()
 	}
-	if err != nil {
-		return err
-	}
-	return b.Until(ctx, begun)
 }
 
 // PID is the browser's process, the parent of all its others.
@@ -190,9 +201,9 @@ func (b *Browser) Click(ctx context.Context, selector string) error {
 	return b.do(ctx, chromedp.Click(chromedp.CSS(selector)))
 }
 
-// Navigate shows another address.
+// Navigate shows another address and waits until all of its page is there.
 func (b *Browser) Navigate(ctx context.Context, url string) error {
-	return b.do(ctx, chromedp.Navigate(url))
+	return b.show(ctx, chromedp.Navigate(url))
 }
 
 // Screenshot writes the page as PNG.
