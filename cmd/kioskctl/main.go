@@ -92,6 +92,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	kiosk := client.New(client.SocketPath(c.Socket, os.Getenv))
 	defer kiosk.Close()
+	kiosk.Slow(func() {
+		_, _ = fmt.Fprintf(stderr, "kioskctl: kioskd at %s does not answer yet, waiting some seconds more\n", kiosk.Socket())
+	})
 	err = parsed.Run(&env{
 		ctx: ctx, kiosk: kiosk, out: stdout, err: stderr,
 		screen: func() screen { return screenOf(stdout, os.Getenv) },

@@ -31,14 +31,14 @@ type door struct {
 	options  options
 }
 
-func newDoor(addr, token string, o options, l *launcher) (*door, error) {
+func newDoor(addr string, o options, l *launcher) (*door, error) {
 	p := newProxy(o.socket, o.log)
 	s, err := newSite(o.lang, p.language)
 	if err != nil {
 		return nil, err
 	}
 	return &door{
-		guard: newGuard(addr), keys: newKeys(addr, token), proxy: p,
+		guard: newGuard(addr), keys: newKeys(addr), proxy: p,
 		launcher: l, table: routes(), site: s, policy: contentPolicy(), options: o,
 	}, nil
 }

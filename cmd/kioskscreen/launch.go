@@ -49,10 +49,7 @@ func (l *launcher) publish(path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the launch file %s: %w", l.file, err)
 	}
-	if err := replaceFile(l.file, data); err != nil {
-		return fmt.Errorf("cannot write the launch file %s: %w", l.file, err)
-	}
-	return nil
+	return replaceFile(l.file, data)
 }
 
 func (l *launcher) render(url string) ([]byte, error) {
@@ -81,9 +78,9 @@ func replaceFile(name string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".launch-*")
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return errors.New("its folder does not exist, make it first")
+			return fmt.Errorf("cannot write the launch file %s: its folder does not exist, make it first", name)
 		}
-		return err
+		return fmt.Errorf("cannot write the launch file %s: %w", name, err)
 	}
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Close())
@@ -91,7 +88,7 @@ func replaceFile(name string, data []byte) (err error) {
 		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return fmt.Errorf("cannot write the launch file %s: %w", name, errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

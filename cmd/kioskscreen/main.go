@@ -53,7 +53,6 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback `address` of the page; port 0 takes a free one")
 	set.StringVar(&o.socket, "socket", o.socket, "kioskd's control socket `path` (default from KIOSKD_SOCKET)")
 	set.StringVar(&o.launch, "launch", "", "write the one-use link to this `file` (0600): JSON, or a page if it ends in .html")
-	set.StringVar(&o.keep, "keep", "", "keep address and token in this `file` (0600), so that an open page goes on when this program is started again")
 	set.BoolVar(&o.printURL, "print-url", false, "print each one-use link to standard output")
 	set.StringVar(&o.lang, "lang", "", "`language` of the page (default: the one in kioskd's settings, else what the browser asks for)")
 	set.IntVar(&o.browserUID, "browser-uid", os.Getuid(), "user `id` that the browser runs as; others are turned away")

@@ -16,11 +16,11 @@ import (
 
 // options is what the flags say, and where the program's output goes.
 type options struct {
-	listen, socket, launch, keep, lang string
-	printURL                           bool
-	browserUID                         int
-	log                                *slog.Logger
-	stdout                             io.Writer
+	listen, socket, launch, lang string
+	printURL                     bool
+	browserUID                   int
+	log                          *slog.Logger
+	stdout                       io.Writer
 }
 
 // Bounds of the loopback server. A page needs one event stream and a few calls.
@@ -39,14 +39,16 @@ func serve(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	ln, token, err := openDoor(ctx, o)
+	l := &launcher{file: o.launch, printURL: o.printURL, stdout: o.stdout}
+	l.remove() // of a program before that was killed: its link leads to nobody, or to another
+	ln, err := listenLoopback(ctx, o.listen)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
 	addr := ln.Addr().String()
-	l := &launcher{file: o.launch, printURL: o.printURL, stdout: o.stdout, base: "http://" + addr}
-	d, err := newDoor(addr, token, o, l)
+	l.base = "http://" + addr
+	d, err := newDoor(addr, o, l)
 	if err != nil {
 		return err
 	}

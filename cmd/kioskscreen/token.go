@@ -13,7 +13,7 @@ import (
 const secretBytes = 32
 
 // keys holds the door's secrets: the token that the browser carries in a cookie,
-// the same for as long as the program runs (and after, with -keep), and the code of the one-use link
+// the same for as long as the program runs, and the code of the one-use link
 // that hands it over. Neither is ever logged, nor put into a page.
 type keys struct {
 	cookie string // the cookie's name
@@ -23,11 +23,11 @@ type keys struct {
 	code string
 }
 
-// newKeys makes the code; the token is given. Cookies know no ports, so the port is in the
+// newKeys makes the secrets. Cookies know no ports, so the port is in the
 // cookie's name: two kioskscreens on one machine leave each other alone.
-func newKeys(addr, token string) *keys {
+func newKeys(addr string) *keys {
 	_, port, _ := strings.Cut(addr, ":")
-	return &keys{cookie: "kioskscreen-" + port, token: token, code: newSecret()}
+	return &keys{cookie: "kioskscreen-" + port, token: newSecret(), code: newSecret()}
 }
 
 // newSecret never fails: crypto/rand.Read ends the program where the kernel has

@@ -17,6 +17,8 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -46,6 +48,7 @@ const (
 	dialTimeout    = 2 * time.Second
 	dialRetry      = 2 * time.Millisecond
 	requestTimeout = 12 * time.Second
+	slowAfter      = 3 * time.Second // a dial has failed by then
 	maxAnswer      = 1 << 20
 )
 
@@ -55,13 +58,15 @@ type Client struct {
 	socket    string
 	transport *http.Transport
 	http      http.Client
-	met       atomic.Bool   // it answered once
+	met       atomic.Bool // it answered once
+	slow      func()      // see Slow
+	slowAfter time.Duration
 	begins    time.Duration // within which a long run tells that it has begun; requestTimeout
 }
 
 // New makes a Client for the socket at path. It does not connect yet.
 func New(path string) *Client {
-	c := &Client{socket: path, begins: requestTimeout}
+	c := &Client{socket: path, begins: requestTimeout, slowAfter: slowAfter}
 	c.transport = &http.Transport{
 		DialContext:  func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
 		MaxIdleConns: 4, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
@@ -72,6 +77,35 @@ func New(path string) *Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c
+}
+
+// Slow has say called, once, where a daemon that has never answered keeps a request waiting
+// for some seconds: a person who waits should know for what. It comes on a goroutine of
+// its own, and not after the request's end. To be called before the first request.
+func (c *Client) Slow(say func()) { c.slow = sync.OnceFunc(say) }
+
+// ask sends a request. A 102 is a sign of life as well.
+func (c *Client) ask(req *http.Request) (*http.Response, error) {
+	if c.slow == nil || c.met.Load() {
+		return c.http.Do(req)
+	}
+	var mu sync.Mutex
+	over := false
+	end := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+	}
+	timer := time.AfterFunc(c.slowAfter, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			c.slow()
+		}
+	})
+	defer timer.Stop()
+	defer end()
+	return c.http.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotFirstResponseByte: end})))
 }
 
 // dial connects. Where the daemon's queue of connections to accept is full,
@@ -113,7 +147,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 // send sends a request and decodes the answer. An error before the whole
 // answer is here is ErrUnreachable or errBroken.
 func (c *Client) send(req *http.Request, out any) error {
-	resp, err := c.http.Do(req)
+	resp, err := c.ask(req)
 	if err != nil {
 		return c.unreachable(err)
 	}

@@ -105,7 +105,7 @@ func (c *Client) tool(ctx context.Context, method, id, what string, in any, read
 // begin sends a request and gives an answer whose body is still to be read; one that
 // is no success comes back as its problem.
 func (c *Client) begin(req *http.Request) (*http.Response, error) {
-	resp, err := c.http.Do(req)
+	resp, err := c.ask(req)
 	if err != nil {
 		return nil, c.unreachable(err)
 	}

@@ -85,11 +85,12 @@ func (c *Client) stream(ctx context.Context, last *string, fn func(apitype.Event
 	}
 	quiet := time.AfterFunc(silence, func() { cancel(errSilent) })
 	defer quiet.Stop()
-	resp, err := c.http.Do(req)
+	resp, err := c.ask(req)
 	if err != nil {
 		return c.unreachable(err)
 	}
 	defer resp.Body.Close()
+	c.met.Store(true)
 	if resp.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what came is enough
 		return problemFrom(resp, body)

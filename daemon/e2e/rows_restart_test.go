@@ -25,7 +25,6 @@ func TestRestarts(t *testing.T) {
 		{"kill -9 while waiting", killedWhileWaiting},
 		{"time over while it was gone", timeOverWhileGone},
 		{"SIGTERM in a call", terminatedInACall},
-		{"kill -9 of the screen's door in a call", doorKilledInACall},
 	})
 }
 
@@ -60,36 +59,6 @@ func (o *outputs) snapshots() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.heads
-}
-
-// doorKilledInACall: the page that is open goes on with the next door, and the call does
-// not notice.
-func doorKilledInACall(t *testing.T, c *scene) {
-	c.calls(t, "door-killed")
-	c.outs.drop()
-	before := c.session(t)
-	loaded, err := stage.Eval[float64](t.Context(), c.screen, "performance.timeOrigin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.KillScreen(); err != nil {
-		t.Fatal(err)
-	}
-	c.sees(t, `window.kiosk.link === "lost"`)
-	began := time.Now()
-	if err := c.StartScreen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c.sees(t, `window.kiosk.link === "up" && document.body.dataset.state === "active" && window.kiosk.remote.live && window.kiosk.self.live`)
-	t.Logf("the page is whole %d ms after the door's start", time.Since(began).Milliseconds())
-	c.press(t, "mute")
-	c.emits(t, "audio", "updated")
-	c.sees(t, fmt.Sprintf("performance.timeOrigin === %f", loaded))
-	if after := c.session(t); after.State != apitype.StateActive || !after.StartedAt.Equal(*before.StartedAt) {
-		t.Errorf("the session noticed: %s", line(after))
-	}
-	c.quiet(t, "state", "reconnecting")
-	c.flows(t)
 }
 
 // killedInACall: the same appointment, through reconnecting, with mute, video,

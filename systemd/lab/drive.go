@@ -55,6 +55,7 @@ func rows() []row {
 		{"stop in every state", false, stops},
 		{"restarts under load", false, restarts},
 		{"crashes in a row", false, crashes},
+		{"screen killed", true, screenDies},
 		{"hang: session", true, hangOf("session")},
 		{"hang: store", false, hangOf("store")},
 		{"hang: control API", false, hangOf("api")},

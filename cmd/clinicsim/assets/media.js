@@ -107,7 +107,7 @@ export class LocalMedia {
 export function worker(url, options) {
   const started = new Worker(url, options);
   started.addEventListener('error', (event) => {
-    if (!event.message) location.reload(); // an error of the script itself has one
+    if (!event.message) window.dispatchEvent(new Event('lost')); // an error of the script itself has one
   });
   return started;
 }

@@ -9,7 +9,7 @@ const pauses = [50, 100, 200, 400]; // ms between the tries
 // call sends JSON and gives {ok, status, data, problem}. It never throws: a door
 // that is gone reads as the problem daemon_unreachable. A command that is sent
 // again keeps its key: it acts once, whichever of the two arrived.
-export async function call(method, path, body, key = crypto.randomUUID()) {
+export async function call(method, path, body, { key = crypto.randomUUID(), again = pauses } = {}) {
   const headers = {};
   if (method !== "GET") headers["Idempotency-Key"] = key;
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -17,7 +17,7 @@ export async function call(method, path, body, key = crypto.randomUUID()) {
     const answer = await reach(path, {
       method, headers, signal: AbortSignal.timeout(callTimeout),
       body: body === undefined ? undefined : JSON.stringify(body),
-    });
+    }, again);
     const data = (answer.headers.get("Content-Type") ?? "").includes("json") ? await answer.json() : null;
     return answer.ok ? { ok: true, status: answer.status, data } : { ok: false, status: answer.status, problem: data };
   } catch {
@@ -25,9 +25,9 @@ export async function call(method, path, body, key = crypto.randomUUID()) {
   }
 }
 
-// reach is fetch that tries again where there was no answer at all.
-export async function reach(path, options) {
-  for (const pause of [...pauses, 0]) {
+// reach is fetch that tries again, after each pause, where there was no answer at all.
+export async function reach(path, options, again = pauses) {
+  for (const pause of [...again, 0]) {
     try {
       return await fetch(path, options);
     } catch (error) {

@@ -117,7 +117,7 @@ export class Chat {
   async #send(one) {
     one.failed = false;
     this.#draw();
-    const answer = await call("POST", "/v1/session/messages", { text: one.text }, one.key);
+    const answer = await call("POST", "/v1/session/messages", { text: one.text }, { key: one.key });
     if (!this.#sending.includes(one)) return; // wiped meanwhile
     if (answer.ok) {
       this.#sending = this.#sending.filter((other) => other !== one);

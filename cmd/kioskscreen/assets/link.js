@@ -68,7 +68,7 @@ export class Link {
   // call also tells the status, which EventSource hides.
   async #knock() {
     const turn = ++this.#turn;
-    const asked = await call("GET", "/v1/status");
+    const asked = await call("GET", "/v1/status", undefined, { again: [] }); // it knocks again itself
     if (turn !== this.#turn) return;
     const closed = asked.status === 401 || asked.status === 403;
     if (closed) this.#become("closed");

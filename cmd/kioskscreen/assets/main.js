@@ -156,7 +156,10 @@ async function loadWords(lang) {
   for (let delay = 250, status = 0; status !== 200; delay = Math.min(delay * 2, 2000)) {
     status = await words.load(lang, wanted).catch(() => 0);
     if (!wanted()) return;
-    if (status === 401 && !words.ready) location.reload(); // the door says why, in words
+    if (status === 401 || status === 403) { // the door is closed: it says so itself, or the link does
+      if (!words.ready) location.reload();
+      return;
+    }
     if (status !== 200) await new Promise((resolve) => { setTimeout(resolve, delay); });
     if (!wanted()) return;
   }

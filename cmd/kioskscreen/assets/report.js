@@ -132,7 +132,7 @@ export class Report {
     $("report-submit").ariaBusy = "true";
     this.#key ||= crypto.randomUUID(); // a second try is the same report
     const chosen = this.#choice && this.#words.text(`report.${this.#choice}`);
-    const answer = await call("POST", "/v1/session/report-issue", { text: [chosen, own].filter(Boolean).join(": ") }, this.#key);
+    const answer = await call("POST", "/v1/session/report-issue", { text: [chosen, own].filter(Boolean).join(": ") }, { key: this.#key });
     this.#busy = false;
     $("report-submit").ariaBusy = null;
     if (!answer.ok) this.#refused(answer.problem);

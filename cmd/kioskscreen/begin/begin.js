@@ -23,6 +23,7 @@
   };
 
   const timer = setTimeout(again, patience);
+  window.addEventListener("lost", again); // said by who misses a file of another kind
   window.addEventListener("error", (event) => { if (files(event.target)) again(); }, true);
   window.addEventListener("load", (event) => {
     if (event.target !== document || lost) return;

@@ -14,11 +14,6 @@ func (s *Stage) KillKioskd() error {
 	return s.end(s.Kioskd, func(p *Process) error { p.Kill(); return p.log.Close() })
 }
 
-// KillScreen ends the touchscreen's door the same way. StartScreen starts the next one.
-func (s *Stage) KillScreen() error {
-	return s.end(s.Screen, func(p *Process) error { p.Kill(); return p.log.Close() })
-}
-
 // QuitKioskd has the daemon print all its goroutines into its log and end (SIGQUIT, as
 // Go answers it). StartKioskd starts the next one.
 func (s *Stage) QuitKioskd() error { return s.signalled(syscall.SIGQUIT) }

@@ -94,7 +94,7 @@ func (s *Stage) StartScreen(ctx context.Context) error {
 		return fmt.Errorf("cannot remove the old launch file: %w", err)
 	}
 	p, err := s.start("kioskscreen", false, nil, s.program("kioskscreen"),
-		"-listen", "127.0.0.1:0", "-socket", s.Socket, "-launch", launch, "-keep", s.abs("door.json"))
+		"-listen", "127.0.0.1:0", "-socket", s.Socket, "-launch", launch)
 	if err != nil {
 		return err
 	}
