@@ -18,9 +18,9 @@ import (
 func screenDies(ctx context.Context, _ *lab) (figures string, err error) {
 	const (
 		within  = 15 * time.Second
-		manager = unit("user@0.service")
-		launch  = "/run/user/0/kioskscreen/launch.html"
-		opened  = "/run/user/0/opened.html"
+		manager = unit("lab-user.service")
+		launch  = runtimeDir + "/kioskscreen/launch.html"
+		opened  = runtimeDir + "/opened.html"
 		browser = "/usr/local/bin/lab-browser"
 	)
 	// The real one needs a screen. This one reads what it is to open, and stays.
@@ -28,10 +28,18 @@ func screenDies(ctx context.Context, _ *lab) (figures string, err error) {
 	if err := os.WriteFile(browser, []byte(script), 0o755); err != nil { //nolint:gosec // a program
 		return "", fmt.Errorf("cannot write the browser's stand-in: %w", err)
 	}
-	if err := manager.do(ctx, "start"); err != nil {
+	defer func() { err = errors.Join(err, os.Remove(browser)) }()
+	// Its manager as user@.service starts it, but for PAM and logind, which a small machine
+	// may lack.
+	if err := os.MkdirAll(runtimeDir, 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the user's folder: %w", err)
+	}
+	_, err = output(ctx, "systemd-run", "--unit="+string(manager), "--service-type=notify", "-p", "Delegate=yes",
+		"-E", "XDG_RUNTIME_DIR="+runtimeDir, "/lib/systemd/systemd", "--user")
+	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, manager.do(ctx, "stop"), os.Remove(browser)) }()
+	defer func() { err = errors.Join(err, manager.do(ctx, "stop")) }()
 	screen, front := userUnit("kioskscreen.service"), userUnit("kioskscreen-browser.service")
 	if err := errors.Join(screen.do(ctx, "set-environment", "KIOSK_BROWSER="+browser), screen.do(ctx, "start", string(screen), string(front))); err != nil {
 		return "", err
@@ -72,11 +80,14 @@ func screenDies(ctx context.Context, _ *lab) (figures string, err error) {
 	return fmt.Sprintf("kill -9 of kioskscreen: page and browser are new, with a new link, after %s", promise.MS(took)), err
 }
 
+// runtimeDir is root's XDG_RUNTIME_DIR, as in pam_systemd(8).
+const runtimeDir = "/run/user/0"
+
 // userUnit is a unit of root's own manager.
 type userUnit string
 
 func (u userUnit) ctl(ctx context.Context, args ...string) (string, error) {
-	return output(ctx, "env", append([]string{"XDG_RUNTIME_DIR=/run/user/0", "systemctl", "--user"}, args...)...)
+	return output(ctx, "env", append([]string{"XDG_RUNTIME_DIR=" + runtimeDir, "systemctl", "--user"}, args...)...)
 }
 
 // do is systemctl --user with these words.
