@@ -41,9 +41,9 @@ func TestPageBeginsAnew(t *testing.T) {
 		p.load(chromedp.Reload())
 		// It goes on trying: each page has an origin of time of its own.
 		first := eval[float64](p, `performance.timeOrigin`)
-		p.wait(jsOf(`performance.timeOrigin > %f`, first))
+		p.wait(jsOf(`performance.timeOrigin > %f && sessionStorage.getItem("begin") > 0`, first))
 		p.lose("")
-		p.wait(`window.kiosk && document.body?.dataset.state === "none" && document.styleSheets.length === 4 && [...document.styleSheets].every((s) => s.cssRules.length > 5)`)
+		p.wait(`window.kiosk && document.body?.dataset.state === "none" && document.styleSheets.length === 4 && [...document.styleSheets].every((s) => s.cssRules.length > 5) && sessionStorage.getItem("begin") === null`)
 	}
 }
 

@@ -4,8 +4,10 @@
 // that has failed once stays so: a page that has lost a file begins anew. One that has
 // them all says so: <html data-whole>.
 {
-  const patience = 10000; // ms; a file that neither comes nor fails is lost, too
   const pause = 200;
+  const tries = Number(sessionStorage.getItem("begin") ?? 0); // in a row, which failed
+  // A file that neither comes nor fails is lost, too; a slow machine gets longer each time.
+  const patience = 10000 * 2 ** Math.min(tries, 4); // ms
   const files = (target) => target instanceof HTMLScriptElement || target instanceof HTMLLinkElement;
   let lost = false;
 
@@ -15,6 +17,7 @@
     if (lost) return;
     lost = true;
     clearTimeout(timer);
+    sessionStorage.setItem("begin", tries + 1);
     for (let answered = false; !answered;) {
       await new Promise((done) => { setTimeout(done, pause); });
       answered = await fetch(location.href, { signal: AbortSignal.timeout(patience) }).then((answer) => answer.text()).then(() => true, () => false);
@@ -28,6 +31,7 @@
   window.addEventListener("load", (event) => {
     if (event.target !== document || lost) return;
     clearTimeout(timer);
+    sessionStorage.removeItem("begin");
     document.documentElement.dataset.whole = "";
   }, true);
 }
